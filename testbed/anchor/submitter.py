@@ -1,0 +1,170 @@
+"""The submitter: one transaction a block, one at a time, each written to the journal before it is sent.
+
+A killed node is rebuilt from the journal: the same signed transactions at the same timestamps give the same block
+hashes. A killed submitter sends its last intent again as it was written.
+"""
+
+from dataclasses import dataclass
+
+from testbed.chain.artifact import Artifact
+from testbed.chain.journal import Journal, Step
+from testbed.chain.registry import (
+    AnchorCall,
+    anchor_calldata,
+    anchor_transaction,
+    contract_address,
+    deploy_transaction,
+    explain,
+    log_id,
+    read_transaction,
+    slot_key,
+)
+from testbed.chain.rpc import Node, Reverted
+from testbed.chain.steps import Anchoring, Intent, Mined
+from testbed.chain.wire import Receipt
+from testbed.core.clock import Clock
+from testbed.core.errors import ChainError, Rejected
+
+
+@dataclass(frozen=True, slots=True)
+class AnchoredHead:
+    """What the contract holds of a log: zero before the first anchor. time: block timestamp, s."""
+
+    size: int = 0
+    root: bytes = bytes(32)
+    time: int = 0
+
+
+class Submitter:
+    """The journal's one writer.
+
+    dev_node: the node is the bench's own, so the submitter sets the time of every block and rebuilds a node that
+    lost blocks. On any other network it sends, waits and records.
+    """
+
+    def __init__(self, node: Node, journal: Journal, key: bytes, clock: Clock, *, dev_node: bool) -> None:
+        self._node = node
+        self._journal = journal
+        self._key = key
+        self._clock = clock
+        self._dev_node = dev_node
+        self.heads: dict[str, AnchoredHead] = {}
+        for step in journal.steps:
+            self._remember(step)
+
+    async def catch_up(self, artifact: Artifact) -> int:
+        """Bring node and journal together, and deploy the contract where there is none yet.
+
+        Returns how many blocks were built again. Raises ChainError where the chain holds what the journal does not.
+        """
+        head = self._journal.head
+        if await self._node.chain_id() != head.chain_id:
+            raise ChainError(f"{self._node.url} is not chain {head.chain_id}", "point [chain] at the bench's own node")
+        genesis = await self._node.block(0)
+        if genesis is None or genesis.hash != head.genesis_hash:
+            raise self._foreign("its genesis block is another one")
+        rebuilt = await self._rebuild()
+        if not self._journal.steps:
+            nonce = await self._node.nonce(head.submitter)
+            if contract_address(head.submitter, nonce) != head.contract:
+                raise self._foreign(f"the submitter's nonce is {nonce} already, so the contract would stand elsewhere")
+            await self._submit(deploy_transaction(self._key, head.chain_id, nonce, artifact.bytecode), None)
+        if await self._node.code(head.contract) != artifact.runtime:
+            raise self._foreign(f"at {head.contract} stands other code than the contract's")
+        return rebuilt
+
+    async def anchor(self, origin: str, size: int, root: bytes, note: bytes, proof: list[bytes]) -> Mined:
+        """Anchor one checkpoint; returns when it is mined and the journal has it.
+
+        Raises Rejected when the contract refuses it, and then nothing was sent.
+        """
+        head, old = self._journal.head, self.heads.get(origin, AnchoredHead())
+        call = AnchorCall(origin, old.size, old.root, old.time, size, root, tuple(proof))
+        try:
+            await self._node.simulate(head.submitter, head.contract, anchor_calldata(call))
+        except Reverted as error:
+            raise Rejected(
+                f"the contract refuses size {size} of {origin}: {explain(error.data)}", "run `testbed verify`"
+            ) from error
+        nonce = await self._node.nonce(head.submitter)
+        raw = anchor_transaction(self._key, head.chain_id, nonce, head.contract, call)
+        return await self._submit(raw, Anchoring(origin, old.size, old.root, old.time, size, root, note))
+
+    async def _submit(self, raw: bytes, anchoring: Anchoring | None) -> Mined:
+        parent = await self._node.block("latest")
+        if parent is None:
+            raise ChainError(f"{self._node.url} has no newest block")
+        timestamp = max(parent.timestamp, self._clock.now_ns() // 10**9) if self._dev_node else None
+        intent = Intent(len(self._journal.steps), parent.number + 1, parent.hash, timestamp, raw, anchoring)
+        self._journal.intent(intent)
+        return await self._record(intent, await self._send(intent))
+
+    async def _send(self, intent: Intent) -> Receipt:
+        if self._dev_node and intent.timestamp is not None:
+            await self._node.set_next_timestamp(intent.timestamp)
+        return await self._node.wait_for_receipt(await self._node.send(intent.transaction))
+
+    async def _record(self, intent: Intent, receipt: Receipt) -> Mined:
+        """Write down what came of an intent. A reverted transaction was mined as well, and moved no head."""
+        block = await self._node.block(receipt.block_number)
+        if block is None or block.hash != receipt.block_hash:
+            raise ChainError(f"{self._node.url}: block {receipt.block_number} changed while it was read", "try again")
+        head, proof = self._journal.head, None
+        if intent.anchored is not None:
+            slot = slot_key(log_id(head.submitter, intent.anchored.origin))
+            # A pruning node proves the newest block only, so the proof is taken before the next transaction.
+            proof = await self._node.proof(head.contract, [slot], hex(block.number))
+        mined = Mined(
+            number=intent.number,
+            height=block.number,
+            block_hash=block.hash,
+            header=block.header_rlp,
+            timestamp=block.timestamp,
+            gas_used=receipt.gas_used,
+            tx_hash=receipt.tx_hash,
+            slot_proof=proof,
+            receipt=receipt.encoded,
+        )
+        self._journal.mined(mined)
+        self._remember(self._journal.steps[-1])
+        if not receipt.succeeded:
+            raise Rejected(f"block {block.number}: the contract reverted the transaction", "run `testbed verify`")
+        return mined
+
+    async def _rebuild(self) -> int:
+        """Send again what the node lost, see that every block comes out the same, finish what was begun."""
+        steps = self._journal.steps
+        done = [step.mined for step in steps if step.mined is not None]
+        height = await self._node.height()
+        lost = [step for step in steps if step.mined is not None and self._dev_node and step.mined.height > height]
+        if len(done) > len(lost):
+            await self._same_block(done[len(done) - len(lost) - 1])
+        for step in lost:
+            await self._send(step.intent)
+            if step.mined is not None:
+                await self._same_block(step.mined)
+        if steps and steps[-1].mined is None:
+            intent = steps[-1].intent
+            known = await self._node.receipt(read_transaction(intent.transaction).hash)
+            await self._record(intent, known or await self._send(intent))
+        if self._dev_node and self._journal.steps:
+            top = self._journal.steps[-1].mined
+            if top is not None and await self._node.height() > top.height:
+                raise self._foreign(f"it has blocks above {top.height}, the last one of the journal")
+        return len(lost)
+
+    async def _same_block(self, mined: Mined) -> None:
+        block = await self._node.block(mined.height)
+        if block is None or block.hash != mined.block_hash:
+            raise self._foreign(f"block {mined.height} is not the one that the journal holds")
+
+    def _remember(self, step: Step) -> None:
+        if step.intent.anchored is not None and step.mined is not None and step.mined.succeeded:
+            anchoring = step.intent.anchored
+            self.heads[anchoring.origin] = AnchoredHead(anchoring.size, anchoring.root, step.mined.timestamp)
+
+    def _foreign(self, what: str) -> ChainError:
+        return ChainError(
+            f"{self._node.url} is not the chain of this bench: {what}",
+            "run `testbed verify` to see what was rewritten; the node is left as it is",
+        )

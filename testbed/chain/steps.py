@@ -1,0 +1,249 @@
+"""What the journal of a chain says, and the one form in which it stands: one JSON object a line.
+
+Byte strings are lower-case hex without a prefix. A line is canonical: keys sorted, no spaces, ASCII; whatever decodes
+but does not encode to the same bytes again is refused.
+"""
+
+import json
+import re
+from dataclasses import dataclass
+from typing import Any, cast
+
+from testbed.chain import ethrlp
+from testbed.core.errors import InvalidData
+
+_HEX = re.compile(r"([0-9a-f]{2})*")
+
+
+@dataclass(frozen=True, slots=True)
+class Head:
+    """First line: the chain and the contract that the journal is about.
+
+    genesis_hash: 32 bytes; node_version, arguments: of the development node, None and () on other networks;
+    submitter, contract: addresses.
+    """
+
+    chain_id: int
+    genesis_hash: bytes
+    node_version: str | None
+    arguments: tuple[str, ...]
+    submitter: str
+    contract: str
+
+
+@dataclass(frozen=True, slots=True)
+class Anchoring:
+    """What a transaction anchors. note: the signed checkpoint, verbatim; roots: 32 bytes; old_time: s."""
+
+    origin: str
+    old_size: int
+    old_root: bytes
+    old_time: int
+    size: int
+    root: bytes
+    note: bytes
+
+
+@dataclass(frozen=True, slots=True)
+class Intent:
+    """Written before anything is sent.
+
+    number: of the step, from 0; height: of the block that it will be in; parent_hash: of the block before that;
+    timestamp: that the block will have, s, None where the network sets it; transaction: signed, as it is sent;
+    anchored: None for the deployment.
+    """
+
+    number: int
+    height: int
+    parent_hash: bytes
+    timestamp: int | None
+    transaction: bytes
+    anchored: Anchoring | None
+
+
+@dataclass(frozen=True, slots=True)
+class Mined:
+    """Written when the block stands, before the next intent.
+
+    header: RLP of the block header; receipt: as in the receipts trie; slot_proof: eth_getProof of the log's slot under
+    that header, None for the deployment; timestamp: s.
+    """
+
+    number: int
+    height: int
+    block_hash: bytes
+    header: bytes
+    timestamp: int
+    gas_used: int
+    tx_hash: bytes
+    slot_proof: dict[str, Any] | None
+    receipt: bytes
+
+    @property
+    def succeeded(self) -> bool:
+        """Whether the transaction took effect: status 1 in the receipt, first of its fields behind the type byte."""
+        fields = ethrlp.decode(self.receipt[1:], "receipt")
+        return isinstance(fields, list) and fields[:1] == [b"\x01"]
+
+
+Line = Head | Intent | Mined
+
+
+def encode_line(line: Line) -> bytes:
+    """One line with its line feed."""
+    match line:
+        case Head():
+            document: dict[str, Any] = {
+                "type": "head",
+                "chain_id": line.chain_id,
+                "genesis_hash": line.genesis_hash.hex(),
+                "node_version": line.node_version,
+                "arguments": list(line.arguments),
+                "submitter": line.submitter,
+                "contract": line.contract,
+            }
+        case Intent():
+            document = {
+                "type": "intent",
+                "number": line.number,
+                "height": line.height,
+                "parent_hash": line.parent_hash.hex(),
+                "timestamp": line.timestamp,
+                "transaction": line.transaction.hex(),
+                "anchored": None if line.anchored is None else _anchoring_document(line.anchored),
+            }
+        case Mined():
+            document = {
+                "type": "mined",
+                "number": line.number,
+                "height": line.height,
+                "block_hash": line.block_hash.hex(),
+                "header": line.header.hex(),
+                "timestamp": line.timestamp,
+                "gas_used": line.gas_used,
+                "tx_hash": line.tx_hash.hex(),
+                "slot_proof": line.slot_proof,
+                "receipt": line.receipt.hex(),
+            }
+    return _dump(document)
+
+
+def decode_line(data: bytes) -> Line:
+    """Read one line with its line feed. Raises InvalidData."""
+    try:
+        document = json.loads(data)
+        canonical = _dump(document) == data
+    except (ValueError, RecursionError) as error:
+        raise InvalidData(f"not a JSON object on one line: {error}") from error
+    if not canonical or not isinstance(document, dict):
+        raise InvalidData("not a JSON object in its canonical form")
+    fields = _Fields(cast("dict[str, Any]", document))
+    line: Line
+    match fields.text("type"):
+        case "head":
+            line = Head(
+                chain_id=fields.number("chain_id"),
+                genesis_hash=fields.hex("genesis_hash", 32),
+                node_version=fields.text("node_version") if fields.has("node_version") else None,
+                arguments=fields.texts("arguments"),
+                submitter=fields.text("submitter"),
+                contract=fields.text("contract"),
+            )
+        case "intent":
+            line = Intent(
+                number=fields.number("number"),
+                height=fields.number("height"),
+                parent_hash=fields.hex("parent_hash", 32),
+                timestamp=fields.number("timestamp") if fields.has("timestamp") else None,
+                transaction=fields.hex("transaction"),
+                anchored=_anchoring(fields.mapping("anchored")) if fields.has("anchored") else None,
+            )
+        case "mined":
+            line = Mined(
+                number=fields.number("number"),
+                height=fields.number("height"),
+                block_hash=fields.hex("block_hash", 32),
+                header=fields.hex("header"),
+                timestamp=fields.number("timestamp"),
+                gas_used=fields.number("gas_used"),
+                tx_hash=fields.hex("tx_hash", 32),
+                slot_proof=fields.mapping("slot_proof") if fields.has("slot_proof") else None,
+                receipt=fields.hex("receipt"),
+            )
+        case other:
+            raise InvalidData(f"{other!r} is no type of line")
+    # Exact keys: what was read, written again, must be the line.
+    if encode_line(line) != data:
+        raise InvalidData("keys that do not belong here")
+    return line
+
+
+class _Fields:
+    """Typed access to a JSON object; InvalidData names the key."""
+
+    def __init__(self, document: dict[str, Any]) -> None:
+        self._document = document
+
+    def has(self, key: str) -> bool:
+        if key not in self._document:
+            raise InvalidData(f"{key} is missing")
+        return self._document[key] is not None
+
+    def number(self, key: str) -> int:
+        value = self._document.get(key)
+        if not isinstance(value, int) or isinstance(value, bool) or not 0 <= value < 1 << 64:
+            raise InvalidData(f"{key} is not a number of 64 bits")
+        return value
+
+    def text(self, key: str) -> str:
+        value = self._document.get(key)
+        if not isinstance(value, str):
+            raise InvalidData(f"{key} is not a text")
+        return value
+
+    def texts(self, key: str) -> tuple[str, ...]:
+        value = self._document.get(key)
+        if not isinstance(value, list) or not all(isinstance(item, str) for item in value):
+            raise InvalidData(f"{key} is not a list of texts")
+        return tuple(value)
+
+    def hex(self, key: str, size: int | None = None) -> bytes:
+        value = self._document.get(key)
+        if not isinstance(value, str) or not _HEX.fullmatch(value) or size not in (None, len(value) // 2):
+            raise InvalidData(f"{key} is not hex" if size is None else f"{key} is not {size} bytes in hex")
+        return bytes.fromhex(value)
+
+    def mapping(self, key: str) -> dict[str, Any]:
+        value = self._document.get(key)
+        if not isinstance(value, dict):
+            raise InvalidData(f"{key} is not an object")
+        return cast("dict[str, Any]", value)
+
+
+def _anchoring_document(anchored: Anchoring) -> dict[str, Any]:
+    return {
+        "origin": anchored.origin,
+        "old_size": anchored.old_size,
+        "old_root": anchored.old_root.hex(),
+        "old_time": anchored.old_time,
+        "size": anchored.size,
+        "root": anchored.root.hex(),
+        "note": anchored.note.hex(),
+    }
+
+
+def _anchoring(document: dict[str, Any]) -> Anchoring:
+    fields = _Fields(document)
+    return Anchoring(
+        origin=fields.text("origin"),
+        old_size=fields.number("old_size"),
+        old_root=fields.hex("old_root", 32),
+        old_time=fields.number("old_time"),
+        size=fields.number("size"),
+        root=fields.hex("root", 32),
+        note=fields.hex("note"),
+    )
+
+
+def _dump(document: object) -> bytes:
+    return json.dumps(document, sort_keys=True, separators=(",", ":"), allow_nan=False).encode("ascii") + b"\n"

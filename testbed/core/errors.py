@@ -1,0 +1,73 @@
+"""What can go wrong, and what the caller should do about it.
+
+    TestbedError                exit 3   the work could not be done; the message ends with the mend
+    ├── UsageError              exit 2   the command, bench file or trust file is wrong; edit it and try again
+    ├── CannotCheck             exit 3   a check could not run: never "genuine", never "falsified"
+    ├── StoreError              exit 3   a log's folder or database is not in a state to go on from
+    ├── DeviceError             exit 3   the PLC did not answer, or answered with an exception: retry with back-off
+    └── ChainError              exit 3   the node did not answer as a node should
+        ├── NodeUnreachable     exit 3   no answer: unknown, never clean; retry
+        └── Rejected            exit 3   the node or the contract refused a transaction: do not retry unchanged
+
+    InvalidData (ValueError)             bytes or text are not what their format asks for
+    ├── InvalidProof                     a proof does not prove its claim: for a verifier, a finding
+    └── InvalidSignature                 no valid signature by a trusted key: for a verifier, a finding
+
+InvalidData and its children are facts about data. A verifier turns them into findings; a writer that meets one
+in its own files stops. They never reach a person as a traceback.
+"""
+
+
+class TestbedError(Exception):
+    """A failure with a message for a person: what is wrong (file, line, key or tag) and how to mend it."""
+
+    # pytest collects classes whose names begin with Test unless told that this is not one.
+    __test__ = False
+    exit_code = 3
+
+    def __init__(self, problem: str, mend: str = "") -> None:
+        super().__init__(f"{problem}\n  mend: {mend}" if mend else problem)
+        self.problem = problem
+        self.mend = mend
+
+
+class UsageError(TestbedError):
+    """The command line, bench file or trust file is wrong."""
+
+    exit_code = 2
+
+
+class CannotCheck(TestbedError):
+    """A check could not run; the verdict on what depends on it is INCONCLUSIVE."""
+
+
+class StoreError(TestbedError):
+    """A log's folder or database is missing, foreign, or does not agree with its own last checkpoint."""
+
+
+class DeviceError(TestbedError):
+    """A PLC did not answer, or answered with an exception."""
+
+
+class ChainError(TestbedError):
+    """A node did not answer as an Ethereum node should."""
+
+
+class NodeUnreachable(ChainError):
+    """No answer from the node."""
+
+
+class Rejected(ChainError):
+    """The node or the contract refused a transaction."""
+
+
+class InvalidData(ValueError):
+    """Bytes or text do not follow their format."""
+
+
+class InvalidProof(InvalidData):
+    """A Merkle, storage or receipt proof does not prove its claim."""
+
+
+class InvalidSignature(InvalidData):
+    """No valid signature by a trusted key."""

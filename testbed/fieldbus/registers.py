@@ -1,0 +1,72 @@
+"""Values of tags as raw bytes, as they travel in Modbus registers and coils, and back.
+
+A register is 16 bits, most significant byte first (Modbus Application Protocol V1.1b3, section 4.2). The order of the
+registers of a wider value is not standardised, so every tag names it. A coil or discrete input is one byte, 00 or 01.
+"""
+
+import struct
+from collections.abc import Iterable
+
+from testbed.core.errors import InvalidData
+from testbed.core.tags import ByteOrder, DataType, Tag, Value
+
+_FORMATS = {
+    DataType.INT16: ">h",
+    DataType.UINT16: ">H",
+    DataType.INT32: ">i",
+    DataType.UINT32: ">I",
+    DataType.FLOAT32: ">f",
+    DataType.FLOAT64: ">d",
+}
+_FLOATS = (DataType.FLOAT32, DataType.FLOAT64)
+
+
+def encode(tag: Tag, value: Value) -> bytes:
+    """Raw bytes of `value`, in the byte order of the tag; `tag.type.size` long. FLOAT32 rounds to the nearest.
+
+    Raises InvalidData where the value is not of the tag's type, or does not fit it.
+    """
+    if tag.type is DataType.BOOL:
+        if not isinstance(value, bool):
+            raise InvalidData(f"{tag.name}: {value!r} is not a bool")
+        return b"\x01" if value else b"\x00"
+    if isinstance(value, bool) or not isinstance(value, float if tag.type in _FLOATS else int):
+        raise InvalidData(f"{tag.name}: {value!r} is not of type {tag.type.value}")
+    try:
+        raw = struct.pack(_FORMATS[tag.type], value)
+    except (struct.error, OverflowError) as error:
+        raise InvalidData(f"{tag.name}: {value!r} does not fit into {tag.type.value}") from error
+    return _reorder(raw, tag.modbus.byte_order)
+
+
+def decode(tag: Tag, raw: bytes) -> Value:
+    """The value that `raw` holds. Raises InvalidData for another length, or for a BOOL that is neither 00 nor 01."""
+    if len(raw) != tag.type.size:
+        raise InvalidData(f"{tag.name}: {len(raw)} bytes, {tag.type.value} has {tag.type.size}")
+    if tag.type is DataType.BOOL:
+        if raw not in (b"\x00", b"\x01"):
+            raise InvalidData(f"{tag.name}: byte {raw.hex()} is neither 00 nor 01")
+        return raw == b"\x01"
+    value: int | float = struct.unpack(_FORMATS[tag.type], _reorder(raw, tag.modbus.byte_order))[0]
+    return value
+
+
+def registers_of(raw: bytes) -> list[int]:
+    """The 16-bit registers of `raw`; raises InvalidData for an odd number of bytes."""
+    if len(raw) % 2:
+        raise InvalidData(f"{len(raw)} bytes do not fill whole registers")
+    return list(struct.unpack(f">{len(raw) // 2}H", raw))
+
+
+def bytes_of(registers: Iterable[int]) -> bytes:
+    """The bytes of 16-bit registers, as they were on the wire."""
+    return b"".join(register.to_bytes(2, "big") for register in registers)
+
+
+def _reorder(raw: bytes, order: ByteOrder) -> bytes:
+    """Between big endian and `order`; each of the four orders undoes itself."""
+    if order in (ByteOrder.BADC, ByteOrder.DCBA):
+        raw = b"".join(raw[i + 1 : i + 2] + raw[i : i + 1] for i in range(0, len(raw), 2))
+    if order in (ByteOrder.CDAB, ByteOrder.DCBA):
+        raw = b"".join(raw[i : i + 2] for i in range(len(raw) - 2, -1, -2))
+    return raw

@@ -1,0 +1,1 @@
+"""Physics: pure, seeded steps (parameters, state, actuators, dt) -> state."""

@@ -1,0 +1,71 @@
+"""The process image: what the rest of the world sees of a PLC, and the only way into it.
+
+One immutable mapping, exchanged by reference once per scan: a reader holds either the whole of one scan or the whole
+of another. Writes wait in a queue and take effect together at the start of the next scan.
+"""
+
+import threading
+from collections.abc import Mapping, Sequence
+from types import MappingProxyType
+
+from testbed.core.errors import DeviceError, UsageError
+from testbed.core.tags import Tag, Value
+from testbed.fieldbus.source import held
+
+MOST_PENDING = 1024
+"""Values that may wait for a scan; beyond that the PLC does not keep up and says so."""
+
+
+class ProcessImage:
+    """The values of a PLC by tag name. Readers and writers may be in any thread; one thread scans."""
+
+    def __init__(self, tags: Sequence[Tag], values: Mapping[str, Value]) -> None:
+        self._tags = {tag.name: tag for tag in tags}
+        if len(self._tags) != len(tags):
+            raise UsageError("two tags have the same name", "give every tag a name of its own")
+        self._lock = threading.Lock()
+        self._pending: dict[str, Value] = {}
+        self._waiting = 0
+        self._snapshot: Mapping[str, Value] = MappingProxyType({})
+        self.publish(values)
+
+    def snapshot(self) -> Mapping[str, Value]:
+        """All values of the last scan. Never changes; the next scan brings another mapping."""
+        return self._snapshot
+
+    def write(self, name: str, value: Value) -> None:
+        """Hand `value` over for the next scan; the last writer before the scan wins.
+
+        Raises UsageError for an unknown or read-only tag, a wrong type or a value out of range; DeviceError when
+        too many values wait, as they do when no scan runs.
+        """
+        self.write_all({name: value})
+
+    def write_all(self, values: Mapping[str, Value]) -> None:
+        """As `write`: all of the values take effect in one scan, or none is taken."""
+        taken = {name: self._taken(name, value) for name, value in values.items()}
+        with self._lock:
+            if self._waiting + len(taken) > MOST_PENDING:
+                raise DeviceError(f"{self._waiting} values wait for a scan", "wait for the PLC, or start its scan")
+            self._waiting += len(taken)
+            self._pending.update(taken)
+
+    def take_writes(self) -> dict[str, Value]:
+        """What was written since the last call; for the scan alone."""
+        with self._lock:
+            pending, self._pending, self._waiting = self._pending, {}, 0
+        return pending
+
+    def publish(self, values: Mapping[str, Value]) -> None:
+        """Exchange the snapshot; for the scan alone. Raises UsageError unless every tag has its value."""
+        if missing := self._tags.keys() - values.keys():
+            raise UsageError(f"no value for {', '.join(sorted(missing))}", "publish a value for every tag")
+        self._snapshot = MappingProxyType({name: values[name] for name in self._tags})
+
+    def _taken(self, name: str, value: Value) -> Value:
+        tag = self._tags.get(name)
+        if tag is None:
+            raise UsageError(f"no tag {name!r}", f"the tags are {', '.join(self._tags)}")
+        if not tag.writable:
+            raise UsageError(f"{name} cannot be written", "write a set-point, a manual value or the mode instead")
+        return held(tag, value)

@@ -1,0 +1,103 @@
+"""Puts a verification together: trust file, files of the bench, and a node: the running one or a private one."""
+
+import asyncio
+import json
+import shutil
+import tempfile
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from pathlib import Path
+
+from testbed.chain.devnode import DevNode
+from testbed.chain.rpc import Node
+from testbed.core.errors import TestbedError
+from testbed.keys.ed25519 import VerifierKey
+from testbed.rig import trust as trust_file
+from testbed.rig.bench import Bench
+from testbed.rig.initialize import read_dev_chain
+from testbed.rig.paths import Paths
+from testbed.rig.recipe import approved_model
+from testbed.verify.gather import gather
+from testbed.verify.trust import LogRole, Trust, TrustedChain, TrustedLog, TrustedModel
+from testbed.verify.verdict import Checked, check
+
+
+async def audit(bench: Bench, trust: Path) -> Checked:
+    """Check a bench against a trust file. Writes nothing into the bench. Raises UsageError for a bad trust file."""
+    trusted = auditor(trust_file.load_trust(trust))
+    paths = Paths(bench.data)
+    folders = {
+        bench.origin(role): (paths.log(role), paths.tlog(role)) for role in (bench.reader.name, bench.twin.name)
+    }
+    async with _node(bench, paths) as (node, problem):
+        evidence = await gather(trusted, folders, paths.journal, node, problem)
+    return check(trusted, evidence, approved_model)
+
+
+def auditor(file: trust_file.Trust) -> Trust:
+    """The trust file's content as the values that checks work with."""
+    return Trust(
+        bench=file.bench.name,
+        simulated=file.bench.simulated,
+        logs=tuple(
+            TrustedLog(
+                origin=log.origin,
+                role=LogRole(log.role),
+                key=VerifierKey.parse(log.key),
+                schema=bytes.fromhex(log.schema_hash) if log.schema_hash else bytes(32),
+                follows=log.follows or None,
+            )
+            for log in file.log
+        ),
+        chain=TrustedChain(
+            chain_id=file.chain.id,
+            genesis=bytes.fromhex(file.chain.genesis[2:]),
+            contract=file.chain.contract,
+            code_hash=bytes.fromhex(file.chain.code[2:]),
+            submitter=file.chain.submitter,
+            confirmations=file.chain.confirmations,
+        ),
+        models=tuple(
+            TrustedModel(model.name, bytes.fromhex(model.hash), bytes.fromhex(model.parameters)) for model in file.model
+        ),
+        twin_lag=file.limits.twin_lag,
+    )
+
+
+@asynccontextmanager
+async def _node(bench: Bench, paths: Paths) -> AsyncIterator[tuple[Node | None, str]]:
+    """The bench's chain: a node elsewhere, the bench's own while it runs, or a private one over its state file."""
+    if bench.chain.kind == "url":
+        async with Node(bench.chain.url) as node:
+            yield node, ""
+        return
+    running = running_node(paths)
+    if running is not None:
+        async with Node(running) as node:
+            yield node, ""
+        return
+    if not paths.chain_state.is_file():
+        yield None, "the bench's node does not run and left no state: `testbed up` rebuilds it from the journal"
+        return
+    with tempfile.TemporaryDirectory(prefix="testbed-verify-") as name:
+        folder = Path(name)
+        state = await asyncio.to_thread(shutil.copyfile, paths.chain_state, folder / "state")
+        try:
+            own = read_dev_chain(paths)
+            private = await DevNode.start(folder, own.chain_id, own.genesis_time_s, own.funded, state=state)
+        except TestbedError as error:
+            yield None, f"no node could be started over {paths.chain_state}: {error.problem}"
+            return
+        try:
+            async with Node(private.url) as node:
+                yield node, ""
+        finally:
+            await private.stop()
+
+
+def running_node(paths: Paths) -> str | None:
+    """Address of the bench's own node, None where its role does not run."""
+    try:
+        return str(json.loads(paths.node_file.read_text(encoding="utf-8"))["url"])
+    except (FileNotFoundError, ValueError, KeyError):
+        return None

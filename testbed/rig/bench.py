@@ -1,0 +1,104 @@
+"""A bench: one plant, its PLC and everything that watches it, as its bench file says.
+
+load_bench(Path("bench.toml"))   a file of your own
+load_bench(None)                 the water cell that ships with the package
+"""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+from testbed.core.tags import ByteOrder, DataType, ModbusAddress, ModbusTable, Tag
+from testbed.rig.bench_checks import check_bench
+from testbed.rig.bench_errors import Problem, check_file
+from testbed.rig.bench_file import Anchor, BenchFile, Chain, Log, Plant, Plc, Reader, TagTable, Twin
+from testbed.rig.default import default_file
+from testbed.rig.toml_file import read_toml
+
+
+@dataclass(frozen=True, slots=True)
+class Bench:
+    """One bench, checked. All ports are shifted already.
+
+    file: the bench file's name for messages; folder: where it stands, the current folder for the default bench;
+    data: the folder of keys, logs and journal, absolute; shift: added to every port; tags: in the order of the schema.
+    """
+
+    name: str
+    file: str
+    folder: Path
+    data: Path
+    seed: int
+    shift: int
+    tags: tuple[Tag, ...]
+    plant: Plant
+    plc: Plc
+    reader: Reader
+    twin: Twin
+    log: Log
+    anchor: Anchor
+    chain: Chain
+
+    @property
+    def trust_file(self) -> Path:
+        """Where the trust file stands unless another one is named: beside the bench file."""
+        return self.folder / "trust.toml"
+
+    def origin(self, role: str) -> str:
+        """Name of a role's log, which is the name of its key as well: "<bench>/<role>"."""
+        return f"{self.name}/{role}"
+
+
+def load_bench(path: Path | None, port_shift: int = 0) -> Bench:
+    """Read and check a bench file; None stands for the packaged water cell, with its data in the current folder.
+
+    port_shift is added to every port, on top of the file's own [ports] shift.
+    Raises UsageError that names file, line, key and mend for every problem of the file.
+    """
+    mend = "name an existing bench file, or leave it out to run the water cell that ships with the package"
+    file = default_file() if path is None else read_toml(path, "bench file", mend)
+    folder = (Path.cwd() if path is None else path.parent).resolve()
+
+    def cross(content: BenchFile) -> Iterator[Problem]:
+        return check_bench(content, content.ports.shift + port_shift)
+
+    return _convert(check_file(file, BenchFile, cross), file.label, folder, port_shift)
+
+
+def _convert(content: BenchFile, label: str, folder: Path, port_shift: int) -> Bench:
+    shift = content.ports.shift + port_shift
+    (plc,), (reader,) = content.plc, content.reader
+    chain = content.chain
+    modbus = plc.modbus.model_copy(update={"port": plc.modbus.port + shift})
+    opcua = plc.opcua.model_copy(update={"port": plc.opcua.port + shift})
+    return Bench(
+        name=content.bench.name,
+        file=label,
+        folder=folder,
+        data=(folder / content.bench.data).resolve(),
+        seed=content.bench.seed,
+        shift=shift,
+        tags=tuple(_tag(plc.name, tag) for tag in plc.tag),
+        plant=content.plant,
+        plc=plc.model_copy(update={"modbus": modbus, "opcua": opcua}),
+        reader=reader,
+        twin=content.twin,
+        log=content.log,
+        anchor=content.anchor,
+        chain=chain.model_copy(update={"port": chain.port + shift}) if chain.kind == "anvil" else chain,
+    )
+
+
+def _tag(plc: str, tag: TagTable) -> Tag:
+    low, high = tag.range or (0.0, 1.0)  # only a bool may leave its range out
+    modbus = ModbusAddress(ModbusTable(tag.modbus.table), tag.modbus.address, ByteOrder(tag.modbus.byte_order))
+    return Tag(
+        name=tag.name,
+        type=DataType(tag.type),
+        unit=tag.unit,
+        low=low,
+        high=high,
+        writable=tag.writable,
+        modbus=modbus,
+        opcua=tag.opcua or f"{plc}.{tag.name}",
+    )

@@ -1,0 +1,134 @@
+"""Makes a bench ready: keys, genesis, journal, and the trust file, once and all together."""
+
+import asyncio
+import json
+from dataclasses import dataclass
+from pathlib import Path
+
+from testbed.chain.artifact import load_artifact
+from testbed.chain.devnode import ARGUMENTS, DevNode, genesis_document
+from testbed.chain.journal import Journal
+from testbed.chain.registry import address_of, contract_address
+from testbed.chain.rpc import Node
+from testbed.chain.steps import Head
+from testbed.core.clock import Clock
+from testbed.core.entropy import Entropy
+from testbed.core.errors import UsageError
+from testbed.keys.ed25519 import SigningKey
+from testbed.keys.files import write_secret
+from testbed.model import registry
+from testbed.record.schema import parameters_hash, schema_hash
+from testbed.rig.bench import Bench
+from testbed.rig.paths import Paths
+from testbed.rig.recipe import parameters_of
+from testbed.rig.trust import Limits, Trust, TrustedBench, TrustedChain, TrustedLog, TrustedModel, write_trust
+from testbed.store.files import write_atomic
+
+_LAG_S = 60.0
+"""How far a twin may be behind before it counts as stalled, s."""
+
+
+@dataclass(frozen=True, slots=True)
+class DevChain:
+    """What makes a bench's own chain: chain id, genesis time in s, and the one funded account."""
+
+    chain_id: int
+    genesis_time_s: int
+    funded: str
+
+
+def read_dev_chain(paths: Paths) -> DevChain:
+    """The bench's own chain, from its genesis file. Raises UsageError where there is none."""
+    try:
+        document = json.loads(paths.chain_genesis.read_text(encoding="utf-8"))
+        (funded,) = document["alloc"]
+        return DevChain(document["config"]["chainId"], int(document["timestamp"], 16), funded)
+    except FileNotFoundError:
+        raise UsageError(f"{paths.chain_genesis}: there is no genesis file", "run `testbed init`") from None
+    except (ValueError, KeyError, TypeError) as error:
+        raise UsageError(f"{paths.chain_genesis}: not a genesis file: {error!r}", "run `testbed init` anew") from None
+
+
+def check_fresh(bench: Bench, trust_file: Path) -> None:
+    """Raises UsageError where a trust file, or keys or records of a bench, stand already."""
+    for path in (trust_file, *(Paths(bench.data).key(role) for role in (bench.reader.name, bench.twin.name, "anchor"))):
+        if path.exists():
+            mend = "keep it and go on with `testbed up`, or name another data folder in [bench] data"
+            raise UsageError(f"{path}: this bench was made ready before; nothing was written", mend)
+
+
+async def initialize(bench: Bench, trust_file: Path, clock: Clock, entropy: Entropy, *, simulated: bool) -> Trust:
+    """Make keys, genesis and journal, and write the trust file. Raises UsageError, ChainError; keys come last but one.
+
+    A chain of one's own is started once, for its genesis hash. Any other chain must be reachable.
+    """
+    check_fresh(bench, trust_file)
+    paths = Paths(bench.data)
+    secrets = {role: entropy.take(32) for role in (bench.reader.name, bench.twin.name, "anchor")}
+    submitter = address_of(secrets["anchor"])
+    head = await _head(bench, paths, submitter, clock)
+    trust = _trust(bench, head, secrets, simulated=simulated)
+    for role, secret in secrets.items():
+        write_secret(paths.key(role), secret)
+    Journal.create(paths.journal, head).close()
+    write_trust(trust_file, trust)
+    return trust
+
+
+async def _head(bench: Bench, paths: Paths, submitter: str, clock: Clock) -> Head:
+    if bench.chain.kind == "url":
+        async with Node(bench.chain.url) as node:
+            genesis = await node.block(0)
+            chain_id, nonce = await node.chain_id(), await node.nonce(submitter)
+        if genesis is None or chain_id != bench.chain.chain_id:
+            mend = f"set chain.chain_id = {chain_id} in {bench.file}, or name another node"
+            raise UsageError(f"{bench.chain.url} is chain {chain_id}, not {bench.chain.chain_id}", mend)
+        return Head(chain_id, genesis.hash, None, (), submitter, contract_address(submitter, nonce))
+    document = genesis_document(bench.chain.chain_id, clock.now_ns() // 10**9, submitter)
+    text = json.dumps(document, indent=1, sort_keys=True) + "\n"
+    await asyncio.to_thread(write_atomic, paths.chain_genesis, text.encode(), durable=True)
+    own = read_dev_chain(paths)
+    node_process = await DevNode.start(paths.role_folder("chain"), own.chain_id, own.genesis_time_s, own.funded)
+    try:
+        async with Node(node_process.url) as node:
+            genesis = await node.block(0)
+            version = await node.version()
+    finally:
+        await node_process.stop()
+    if genesis is None:
+        raise UsageError("the development node has no genesis block", "run `testbed doctor`")
+    return Head(own.chain_id, genesis.hash, version, ARGUMENTS, submitter, contract_address(submitter, 0))
+
+
+def _trust(bench: Bench, head: Head, secrets: dict[str, bytes], *, simulated: bool) -> Trust:
+    source, twin = bench.origin(bench.reader.name), bench.origin(bench.twin.name)
+    keys = {
+        source: SigningKey.from_seed(source, secrets[bench.reader.name]),
+        twin: SigningKey.from_seed(twin, secrets[bench.twin.name]),
+    }
+    scans_per_s = 1000.0 / min(bench.plc.scan_ms, bench.reader.period_ms)
+    return Trust(
+        bench=TrustedBench(name=bench.name, simulated=simulated),
+        log=(
+            TrustedLog(
+                origin=source, role="gateway", key=keys[source].verifier().encode(), schema=schema_hash(bench.tags).hex()
+            ),
+            TrustedLog(origin=twin, role="twin", key=keys[twin].verifier().encode(), follows=source),
+        ),
+        chain=TrustedChain(
+            id=head.chain_id,
+            genesis="0x" + head.genesis_hash.hex(),
+            contract=head.contract,
+            code="0x" + load_artifact().code_hash.hex(),
+            submitter=head.submitter,
+            confirmations=bench.chain.confirmations,
+        ),
+        model=(
+            TrustedModel(
+                name=bench.twin.model,
+                hash=registry.model_hash(bench.twin.model).hex(),
+                parameters=parameters_hash(parameters_of(bench)).hex(),
+            ),
+        ),
+        limits=Limits(heartbeat_s=max(10.0, 10 * bench.log.heartbeat_s), twin_lag=max(100, int(scans_per_s * _LAG_S))),
+    )

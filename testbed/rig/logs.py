@@ -1,0 +1,81 @@
+"""Opens the logs of a bench: for their one writer, and for those who follow them."""
+
+from dataclasses import dataclass
+
+from testbed import __version__
+from testbed.core.bodies import Event, Genesis
+from testbed.core.clock import Clock
+from testbed.core.entropy import Entropy
+from testbed.core.entry import Kind
+from testbed.core.errors import UsageError
+from testbed.keys.ed25519 import SigningKey
+from testbed.keys.files import read_secret
+from testbed.record.bodies import decode_body
+from testbed.record.entry import decode_entry
+from testbed.record.schema import NO_SCHEMA
+from testbed.rig.bench import Bench
+from testbed.rig.paths import Paths
+from testbed.store.sqlite import LogStore
+from testbed.tlog.publisher import Publisher
+from testbed.tlog.sequencer import Log
+
+
+@dataclass(frozen=True, slots=True)
+class Configuration:
+    """What a log says of itself at its beginning: hash of its tag list, and the event that holds what it runs on."""
+
+    event: str
+    detail: bytes
+    schema: bytes = NO_SCHEMA
+
+
+def signing_key(bench: Bench, role: str) -> SigningKey:
+    """The key of a role's log; its name is the log's origin. Raises UsageError where `init` was not run."""
+    return SigningKey.from_seed(bench.origin(role), read_secret(Paths(bench.data).key(role)))
+
+
+def open_log(
+    bench: Bench, role: str, configuration: Configuration, clock: Clock, entropy: Entropy, *, simulated: bool
+) -> tuple[Log, LogStore]:
+    """Open a role's log for writing, begin it where it is new, and log what its start found out.
+
+    Raises UsageError when the log was begun with another tag list: a log has one schema for life.
+    """
+    paths = Paths(bench.data)
+    store = LogStore.create(paths.log(role))
+    try:
+        log = Log(signing_key(bench, role), store, Publisher(paths.tlog(role)), entropy)
+        now = clock.now_ns()
+        if log.size == 0:
+            genesis = Genesis(log.origin, configuration.schema, f"attestbed {__version__}", simulated)
+            log.append([(bench.name, genesis), (bench.name, Event(now, configuration.event, configuration.detail))])
+        else:
+            _check_begun_so(bench, store, configuration)
+            if not _has_event(store, configuration):
+                log.append([(bench.name, Event(now, configuration.event, configuration.detail))])
+        if log.rebuilt_tiles:
+            detail = "\n".join(log.rebuilt_tiles).encode()
+            log.append([(bench.name, Event(now, "tiles rebuilt", detail))])
+    except BaseException:
+        store.close()
+        raise
+    return log, store
+
+
+def _check_begun_so(bench: Bench, store: LogStore, configuration: Configuration) -> None:
+    row = next(store.rows(0, 1))
+    body = decode_body(Kind.GENESIS, row.body or b"")
+    if not isinstance(body, Genesis) or body.schema != configuration.schema:
+        raise UsageError(
+            f"{store.path}: this log was begun with another tag list than {bench.file} has",
+            "name another data folder in [bench] data and run `testbed init`, or undo the change of the tags",
+        )
+
+
+def _has_event(store: LogStore, configuration: Configuration) -> bool:
+    for row in store.rows():
+        if row.body is not None and decode_entry(row.entry).kind is Kind.EVENT:
+            body = decode_body(Kind.EVENT, row.body)
+            if isinstance(body, Event) and (body.name, body.detail) == (configuration.event, configuration.detail):
+                return True
+    return False

@@ -1,0 +1,65 @@
+"""Where a bench keeps its files: the one home of the data folder's layout.
+
+<data>/<role>/key             secret of a role, 0600
+<data>/<role>/lock            held by the process that runs the role
+<data>/gateway/log.sqlite     a log's entries and bodies; the twin's likewise
+<data>/gateway/tlog/          checkpoint and tile/...
+<data>/anchor/journal.jsonl   every transaction and block of the dev node
+<data>/chain/                 genesis.json, state, node.json
+<data>/plc/boot               restart counter of the emulated PLC
+"""
+
+from dataclasses import dataclass
+from pathlib import Path
+
+
+@dataclass(frozen=True, slots=True)
+class Paths:
+    """Names of files below the data folder; makes none of them."""
+
+    data: Path
+
+    def role_folder(self, role: str) -> Path:
+        """Everything that belongs to one role."""
+        return self.data / role
+
+    def key(self, role: str) -> Path:
+        """The role's secret: an Ed25519 seed, or the anchor's secp256k1 key; 32 bytes."""
+        return self.role_folder(role) / "key"
+
+    def lock(self, role: str) -> Path:
+        """Held while the role runs, so that no second process writes its log."""
+        return self.role_folder(role) / "lock"
+
+    def log(self, role: str) -> Path:
+        """The role's log: an SQLite file."""
+        return self.role_folder(role) / "log.sqlite"
+
+    def tlog(self, role: str) -> Path:
+        """The role's published log: a folder as C2SP tlog-tiles lays it out."""
+        return self.role_folder(role) / "tlog"
+
+    @property
+    def journal(self) -> Path:
+        """The anchor's journal, one JSON object a line."""
+        return self.role_folder("anchor") / "journal.jsonl"
+
+    @property
+    def chain_genesis(self) -> Path:
+        """The dev node's genesis, JSON."""
+        return self.role_folder("chain") / "genesis.json"
+
+    @property
+    def chain_state(self) -> Path:
+        """The dev node's own state file; a convenience, the journal is what counts."""
+        return self.role_folder("chain") / "state"
+
+    @property
+    def node_file(self) -> Path:
+        """The dev node that runs now: process, address and version, JSON."""
+        return self.role_folder("chain") / "node.json"
+
+    @property
+    def plc_boot(self) -> Path:
+        """Restart counter of the emulated PLC."""
+        return self.role_folder("plc") / "boot"

@@ -1,0 +1,215 @@
+"""The trust file: what an auditor takes for granted. Public keys and hashes only; it never comes from the evidence.
+
+load_trust(path)            read and check one
+render_trust(trust)         its text, with comments; loads back to an equal value
+write_trust(path, trust)    write one where none stands
+"""
+
+import json
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Annotated, Literal
+
+from pydantic import Field
+
+from testbed.core.errors import InvalidData, UsageError
+from testbed.keys.ed25519 import VerifierKey
+from testbed.rig.bench_errors import Problem, Section, Several, check_file, unknown
+from testbed.rig.bench_file import Slug
+from testbed.rig.toml_file import Loc, TomlFile, parse_toml, read_toml
+
+Origin = Annotated[
+    str,
+    Field(
+        pattern=r"^[A-Za-z0-9._~/-]{1,200}$", description='the name of a log in quotes, such as "water-cell/gateway"'
+    ),
+]
+Hash = Annotated[str, Field(pattern=r"^[0-9a-f]{64}$", description="a SHA-256: 64 lower-case hexadecimal digits")]
+ChainHash = Annotated[
+    str, Field(pattern=r"^0x[0-9a-f]{64}$", description="a Keccak-256: 0x and 64 lower-case hexadecimal digits")
+]
+Address = Annotated[str, Field(pattern=r"^0x[0-9a-fA-F]{40}$", description="an address: 0x and 40 hexadecimal digits")]
+
+
+class TrustedBench(Section):
+    """[bench]: simulated = true lets logs through that say of themselves that they ran on a virtual clock."""
+
+    name: Slug
+    simulated: bool = False
+
+
+class TrustedLog(Section):
+    """[[log]]: key is a C2SP verifier key, name+hash+base64; the key is named like the log.
+
+    schema_hash ("schema" in the file): SHA-256 of the tag list, "" for a log without tags; follows: origin of the log
+    that a twin mirrors, "" for a gateway.
+    """
+
+    origin: Origin
+    role: Literal["gateway", "twin"]
+    key: str = Field(description="a verifier key in quotes, name+hash+base64")
+    schema_hash: str = Field(
+        default="", alias="schema", pattern=r"^([0-9a-f]{64})?$", description='64 lower-case hexadecimal digits, or ""'
+    )
+    follows: str = Field(default="", description="the origin of the log that this one mirrors, in quotes")
+
+
+class TrustedChain(Section):
+    """[chain]: id; hash of block 0; address of the contract, Keccak-256 of its runtime code; who may submit.
+
+    Case does not count in addresses. confirmations: blocks, the anchor's own included.
+    """
+
+    id: int = Field(ge=1, lt=2**63, description="a chain id, 1 or more")
+    genesis: ChainHash
+    contract: Address
+    code: ChainHash
+    submitter: Address
+    confirmations: int = Field(default=1, ge=1, le=10_000, description="a number of blocks, 1..10000")
+
+
+class TrustedModel(Section):
+    """[[model]]: hash: SHA-256 of the model's source; parameters: SHA-256 of its encoded parameters."""
+
+    name: str = Field(pattern=r"^[A-Za-z0-9._-]{1,100}$", description="the name of a model in quotes")
+    hash: Hash
+    parameters: Hash
+
+
+class Limits(Section):
+    """[limits]: heartbeat_s: longest silence of a log, s; twin_lag: how many records a twin may be behind."""
+
+    heartbeat_s: float = Field(gt=0, le=86_400, description="a time, more than 0 and up to 86400 s")
+    twin_lag: int = Field(ge=0, lt=2**63, description="a number of records, 0 or more")
+
+
+class Trust(Section):
+    """The whole file."""
+
+    bench: TrustedBench
+    log: Several[TrustedLog]
+    chain: TrustedChain
+    model: Several[TrustedModel] = ()
+    limits: Limits
+
+
+def load_trust(path: Path) -> Trust:
+    """Read and check a trust file. Raises UsageError that names file, line, key and mend for every problem."""
+    mend = "name the auditor's trust file, or let `testbed init` write one beside the bench file"
+    return _check(read_toml(path, "trust file", mend))
+
+
+def parse_trust(text: str, label: str = "trust.toml") -> Trust:
+    """As load_trust, for the text of a file that messages call `label`."""
+    return _check(parse_toml(text, label))
+
+
+def write_trust(path: Path, trust: Trust) -> None:
+    """Write a new trust file. Raises UsageError where one stands: trust is not replaced behind an auditor's back."""
+    try:
+        handle = path.open("x", encoding="utf-8")
+    except FileExistsError:
+        mend = "keep it, or move it away yourself if it is to be trusted no longer"
+        raise UsageError(f"{path}: a trust file stands here already; nothing was written", mend) from None
+    except OSError as error:
+        mend = "name a place that you may write to"
+        raise UsageError(f"{path}: cannot be written: {error.strerror}", mend) from None
+    with handle:
+        handle.write(render_trust(trust))
+
+
+def render_trust(trust: Trust) -> str:
+    """The text of a trust file, with comments; parse_trust gives back an equal value."""
+    blocks = [_HEAD, _block("[bench]", _BENCH, trust.bench)]
+    blocks += [_block("[[log]]", _LOG if first else "", log) for first, log in _with_first(trust.log)]
+    blocks.append(_block("[chain]", _CHAIN, trust.chain))
+    blocks += [_block("[[model]]", _MODEL if first else "", model) for first, model in _with_first(trust.model)]
+    blocks.append(_block("[limits]", _LIMITS, trust.limits))
+    return "\n".join(blocks)
+
+
+_HEAD = """\
+# What the auditor trusts. Nothing in it is secret, and nothing in it may come from the evidence that it judges:
+# keep it where the people who run the bench cannot change it.
+"""
+_BENCH = "# simulated = true would let through logs that say themselves that no real clock drove them.\n"
+_LOG = """\
+# Each log, under the only key that may sign for it. schema: hash of the tag list that its first record must name.
+# follows: the log whose records a twin's records must follow from.
+"""
+_CHAIN = """\
+# The chain that anchors are on, by its id and the hash of its first block; the contract, by address and hash of its
+# code; and the one account whose anchors count. confirmations: blocks after which an anchor counts, its own included.
+"""
+_MODEL = "# Models that a twin may run: SHA-256 of the source, and of the parameters.\n"
+_LIMITS = (
+    '# heartbeat_s: a log that is silent for longer is "silent", s. twin_lag: records that a twin may be behind.\n'
+)
+
+
+def _with_first(items: tuple[Section, ...]) -> Iterator[tuple[bool, Section]]:
+    return ((position == 0, item) for position, item in enumerate(items))
+
+
+def _block(header: str, comment: str, section: Section) -> str:
+    values = section.model_dump(by_alias=True)
+    return comment + "\n".join([header, *(f"{key} = {_toml(value)}" for key, value in values.items())]) + "\n"
+
+
+def _toml(value: object) -> str:
+    if isinstance(value, bool):
+        return "true" if value else "false"
+    if isinstance(value, str):
+        # JSON's escapes are TOML's, but TOML wants DEL escaped as well.
+        return json.dumps(value, ensure_ascii=False).replace("\x7f", "\\u007f")
+    return repr(value)
+
+
+def _check(file: TomlFile) -> Trust:
+    return check_file(file, Trust, _cross)
+
+
+def _cross(trust: Trust) -> Iterator[Problem]:
+    if not trust.log:
+        yield Problem(("log",), "is empty", "trust at least one [[log]]")
+    sources = [log.origin for log in trust.log if log.role == "gateway"]
+    origins: set[str] = set()
+    keys: dict[bytes, str] = {}
+    for position, log in enumerate(trust.log):
+        here: Loc = ("log", position)
+        if log.origin in origins:
+            yield Problem((*here, "origin"), f'"{log.origin}" is there twice', "keep one [[log]] for each origin")
+        origins.add(log.origin)
+        yield from _key(here, log, keys)
+        yield from _follows(here, log, sources)
+    models: set[str] = set()
+    for position, model in enumerate(trust.model):
+        if model.hash + model.parameters in models:
+            what = "this model stands here already, with the same parameters"
+            yield Problem(("model", position), what, "keep one of the two")
+        models.add(model.hash + model.parameters)
+
+
+def _key(here: Loc, log: TrustedLog, keys: dict[bytes, str]) -> Iterator[Problem]:
+    loc = (*here, "key")
+    try:
+        key = VerifierKey.parse(log.key)
+    except InvalidData as error:
+        yield Problem(loc, f"is no verifier key: {error}", "copy the whole key, name+hash+base64, from its owner")
+        return
+    if key.name != log.origin:
+        yield Problem(loc, f'is the key of "{key.name}", not of "{log.origin}"', "copy the key of this very log")
+    elif keys.get(key.public, log.origin) != log.origin:
+        what = f"is the key of {keys[key.public]} as well: one could sign for the other"
+        yield Problem(loc, what, "give each log a key of its own")
+    keys.setdefault(key.public, log.origin)
+
+
+def _follows(here: Loc, log: TrustedLog, sources: list[str]) -> Iterator[Problem]:
+    loc = (*here, "follows")
+    if log.role == "gateway" and log.follows:
+        yield Problem(loc, "a gateway follows a PLC, not a log", 'leave follows out, or write role = "twin"')
+    if log.role == "twin" and not log.follows:
+        yield Problem(loc, "is missing", "add follows = the origin of the gateway's log")
+    elif log.role == "twin" and log.follows not in sources:
+        yield Problem(loc, f'there is no gateway "{log.follows}"', unknown(log.follows, sources))

@@ -1,0 +1,1 @@
+"""Durable entries and bodies, and files that are replaced whole."""

@@ -1,0 +1,151 @@
+"""One log's records in SQLite: entries, salts, bodies, and a signed checkpoint for every commit.
+
+A commit is one transaction with synchronous=FULL in WAL mode: when `append` returns, the records and the checkpoint
+that covers them are on disk, or none of them is (https://www.sqlite.org/pragma.html#pragma_synchronous).
+Roles that only read open the same file read-only, while its writer goes on.
+"""
+
+import contextlib
+import sqlite3
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+
+from testbed.core.entry import Row
+from testbed.core.errors import StoreError
+
+_APPLICATION_ID = 0x41545442  # "ATTB"
+_VERSION = 1
+_SCHEMA = """
+CREATE TABLE records (idx INTEGER PRIMARY KEY, entry BLOB NOT NULL, salt BLOB NOT NULL, body BLOB) STRICT;
+CREATE TABLE checkpoints (size INTEGER PRIMARY KEY, note BLOB NOT NULL) STRICT;
+"""
+
+
+class LogStore:
+    """The stored side of one log. `LogStore.create` for its one writer, `LogStore.read` for everybody else."""
+
+    def __init__(self, path: Path, connection: sqlite3.Connection) -> None:
+        self.path = path
+        self._connection = connection
+
+    @classmethod
+    def create(cls, path: Path) -> "LogStore":
+        """Open for writing; makes folder and file when they are missing."""
+        path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
+        try:
+            connection = sqlite3.connect(path, isolation_level=None, timeout=10)
+            connection.execute("PRAGMA journal_mode = WAL")
+            connection.execute("PRAGMA synchronous = FULL")
+            if connection.execute("PRAGMA user_version").fetchone() == (0,):
+                connection.executescript(
+                    f"BEGIN IMMEDIATE; {_SCHEMA}"
+                    f"PRAGMA application_id = {_APPLICATION_ID}; PRAGMA user_version = {_VERSION}; COMMIT;"
+                )
+        except sqlite3.Error as error:
+            raise _unreadable(path, error) from error
+        return cls(path, connection)._checked()
+
+    @classmethod
+    def read(cls, path: Path) -> "LogStore":
+        """Open read-only; raises StoreError where there is no log."""
+        if not path.is_file():
+            raise StoreError(f"{path}: there is no log here", "start the bench once with `testbed up`")
+        try:
+            connection = sqlite3.connect(f"{path.resolve().as_uri()}?mode=ro", uri=True, isolation_level=None, timeout=10)
+        except sqlite3.Error as error:
+            raise _unreadable(path, error) from error
+        return cls(path, connection)._checked()
+
+    def close(self) -> None:
+        self._connection.close()
+
+    def __enter__(self) -> "LogStore":
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+    def append(self, rows: Sequence[Row], size: int, note: bytes) -> None:
+        """Write `rows` and the checkpoint `note` of the new `size` in one synced transaction.
+
+        Raises StoreError, with nothing written, when an index is taken already or the disk refuses.
+        """
+        try:
+            self._connection.execute("BEGIN IMMEDIATE")
+            try:
+                self._connection.executemany(
+                    "INSERT INTO records VALUES (?, ?, ?, ?)", [(r.index, r.entry, r.salt, r.body) for r in rows]
+                )
+                self._connection.execute("INSERT INTO checkpoints VALUES (?, ?)", (size, note))
+                self._connection.execute("COMMIT")
+            except BaseException:
+                # A failed COMMIT (a full disk) may have rolled back by itself.
+                with contextlib.suppress(sqlite3.Error):
+                    self._connection.execute("ROLLBACK")
+                raise
+        except sqlite3.Error as error:
+            raise StoreError(
+                f"{self.path}: the records were not written: {error}",
+                "check free space and that no other writer runs (`testbed status`)",
+            ) from error
+
+    def rows(self, start: int = 0, stop: int | None = None) -> Iterator[Row]:
+        """Records with start <= index < stop, in the order of their index."""
+        limit = 2**63 - 1 if stop is None else stop
+        query = "SELECT idx, entry, salt, body FROM records WHERE idx >= ? AND idx < ? ORDER BY idx"
+        for index, entry, salt, body in self._select(query, (start, limit)):
+            yield Row(index, entry, salt, body)
+
+    def count(self) -> int:
+        """Number of stored records."""
+        return int(next(self._select("SELECT count(*) FROM records"))[0])
+
+    def latest_checkpoint(self, limit: int | None = None) -> tuple[int, bytes] | None:
+        """(size, signed note) of the largest checkpoint, or of the largest one with size <= limit; None without one."""
+        largest = 2**63 - 1 if limit is None else limit
+        query = "SELECT size, note FROM checkpoints WHERE size <= ? ORDER BY size DESC LIMIT 1"
+        return next(((int(size), bytes(note)) for size, note in self._select(query, (largest,))), None)
+
+    def next_checkpoint(self, beyond: int) -> tuple[int, bytes] | None:
+        """(size, signed note) of the smallest checkpoint with size > beyond; None without one."""
+        query = "SELECT size, note FROM checkpoints WHERE size > ? ORDER BY size LIMIT 1"
+        return next(((int(size), bytes(note)) for size, note in self._select(query, (beyond,))), None)
+
+    def checkpoints(self) -> Iterator[tuple[int, bytes]]:
+        """(size, signed note) of every checkpoint, smallest first."""
+        yield from self._select("SELECT size, note FROM checkpoints ORDER BY size")
+
+    def snapshot(self) -> tuple[list[Row], list[tuple[int, bytes]]]:
+        """All records and all checkpoints as they were at one instant, while the writer goes on."""
+        try:
+            self._connection.execute("BEGIN")
+            try:
+                return list(self.rows()), list(self.checkpoints())
+            finally:
+                self._connection.execute("COMMIT")
+        except sqlite3.Error as error:
+            raise _unreadable(self.path, error) from error
+
+    def _select(self, query: str, arguments: tuple[int, ...] = ()) -> Iterator[tuple[int, bytes, bytes, bytes]]:
+        try:
+            yield from self._connection.execute(query, arguments)
+        except sqlite3.Error as error:
+            raise _unreadable(self.path, error) from error
+
+    def _checked(self) -> "LogStore":
+        try:
+            found = (
+                self._connection.execute("PRAGMA application_id").fetchone()[0],
+                self._connection.execute("PRAGMA user_version").fetchone()[0],
+            )
+        except sqlite3.Error as error:
+            self.close()
+            raise _unreadable(self.path, error) from error
+        if found != (_APPLICATION_ID, _VERSION):
+            self.close()
+            raise StoreError(f"{self.path}: not a log of this version", "name another data folder in [bench] data")
+        return self
+
+
+def _unreadable(path: Path, error: sqlite3.Error) -> StoreError:
+    return StoreError(f"{path}: SQLite cannot read the log: {error}", "restore the file from a backup")

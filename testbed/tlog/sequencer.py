@@ -1,0 +1,128 @@
+"""The sequencer: gives each record its index, and acknowledges it when it is on disk under a signed checkpoint."""
+
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Protocol
+
+from testbed.core.bodies import Body
+from testbed.core.checkpoint import Checkpoint
+from testbed.core.entropy import Entropy
+from testbed.core.entry import Entry, Row
+from testbed.core.errors import InvalidData, StoreError
+from testbed.keys.checkpoint import open_checkpoint, sign_checkpoint
+from testbed.keys.ed25519 import SigningKey
+from testbed.merkle.tree import CompactRange, leaf_hash
+from testbed.record.bodies import encode_body, kind_of
+from testbed.record.entry import commitment, decode_entry, encode_entry
+from testbed.tlog.publisher import Publisher
+
+SALT_SIZE = 16
+
+
+class RecordStore(Protocol):
+    """What the sequencer asks of a store."""
+
+    path: Path
+
+    def append(self, rows: Sequence[Row], size: int, note: bytes) -> None: ...
+    def rows(self, start: int = 0, stop: int | None = None) -> Iterator[Row]: ...
+    def latest_checkpoint(self, limit: int | None = None) -> tuple[int, bytes] | None: ...
+
+
+@dataclass(frozen=True, slots=True)
+class Appended:
+    """What `append` acknowledges: the index of the first record and the checkpoint that covers them all."""
+
+    first_index: int
+    checkpoint: Checkpoint
+    note: bytes
+
+
+class Log:
+    """One append-only log with its one writer. The origin is the signing key's name.
+
+    Opening reads the whole store once: it must rebuild the root of its own last checkpoint, or the log is not
+    continued (StoreError), so that a writer never signs over records that somebody else changed.
+    """
+
+    def __init__(self, key: SigningKey, store: RecordStore, publisher: Publisher, entropy: Entropy) -> None:
+        self.origin = key.name
+        self._key = key
+        self._store = store
+        self._publisher = publisher
+        self._entropy = entropy
+        self._edge = CompactRange()
+        self._next_seq: dict[str, int] = {}
+        self._note: bytes | None = None
+        self._restore()
+        self.rebuilt_tiles = publisher.restore(self._note)
+
+    @property
+    def size(self) -> int:
+        return self._edge.size
+
+    def append(self, records: Iterable[tuple[str, Body]]) -> Appended:
+        """Sequence (source, body) pairs in one commit. Returns when they are on disk under a signed checkpoint.
+
+        Raises StoreError with nothing acknowledged; the log must then be opened anew.
+        """
+        first = self._edge.size
+        rows: list[Row] = []
+        edge = self._edge.copy()
+        next_seq = dict(self._next_seq)
+        hashes: list[bytes] = []
+        for source, body in records:
+            data, salt = encode_body(body), self._entropy.take(SALT_SIZE)
+            seq = next_seq.get(source, 0)
+            next_seq[source] = seq + 1
+            entry = encode_entry(Entry(kind_of(body), source, seq, commitment(salt, data)))
+            rows.append(Row(first + len(rows), entry, salt, data))
+            hashes.append(leaf_hash(entry))
+            edge.append(hashes[-1])
+        if not rows:
+            raise ValueError("a commit holds at least one record")
+        checkpoint = Checkpoint(self.origin, edge.size, edge.root())
+        note = sign_checkpoint(checkpoint, self._key)
+        self._store.append(rows, checkpoint.size, note)
+        self._edge, self._next_seq, self._note = edge, next_seq, note
+        for row, digest in zip(rows, hashes, strict=True):
+            self._publisher.add(row.entry, digest)
+        return Appended(first, checkpoint, note)
+
+    def publish(self) -> None:
+        """Write tiles and the `checkpoint` file up to the last commit; they are derived, so nothing is lost without."""
+        if self._note is not None:
+            self._publisher.publish(self._note)
+
+    def _restore(self) -> None:
+        for row in self._store.rows():
+            if row.index != self._edge.size:
+                raise self._disagrees(f"record {self._edge.size} is missing")
+            try:
+                entry = decode_entry(row.entry)
+            except InvalidData as error:
+                raise self._disagrees(f"record {row.index} is no entry: {error}") from error
+            digest = leaf_hash(row.entry)
+            self._edge.append(digest)
+            self._next_seq[entry.source] = entry.seq + 1
+            self._publisher.add(row.entry, digest)
+        latest = self._store.latest_checkpoint()
+        if latest is None:
+            if self._edge.size:
+                raise self._disagrees("there are records and no checkpoint")
+            return
+        size, note = latest
+        try:
+            signed = open_checkpoint(note, self._key.verifier(), self.origin)
+        except InvalidData as error:
+            raise self._disagrees(f"its checkpoint of size {size} is not valid: {error}") from error
+        if signed != Checkpoint(self.origin, self._edge.size, self._edge.root()):
+            raise self._disagrees(f"its records do not give the root of its checkpoint of size {signed.size}")
+        self._note = note
+
+    def _disagrees(self, what: str) -> StoreError:
+        return StoreError(
+            f"{self._store.path}: the log {self.origin} is not what its writer left: {what}",
+            "run `testbed verify` to see what was changed; start a new bench in another data folder",
+        )

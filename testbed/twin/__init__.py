@@ -1,0 +1,1 @@
+"""The digital twin: it follows a log, and what it concludes follows from its inputs alone."""

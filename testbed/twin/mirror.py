@@ -1,0 +1,164 @@
+"""The twin's mirror: consumes a source log under verified checkpoints, runs the model, logs each step."""
+
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+from typing import Protocol
+
+from testbed.core.bodies import Body, LeafRef, Peer, State, TwinRecord
+from testbed.core.entry import Kind, Row
+from testbed.core.errors import InvalidData, StoreError
+from testbed.keys.checkpoint import open_checkpoint
+from testbed.keys.ed25519 import VerifierKey
+from testbed.merkle.tree import CompactRange, leaf_hash
+from testbed.record.bodies import decode_body
+from testbed.record.entry import commitment, decode_entry
+
+Floats = tuple[float, ...]
+
+
+class Model(Protocol):
+    """A frozen model: a pure step, the same bytes for the same inputs."""
+
+    def initial(self, parameters: dict[str, float]) -> Floats: ...
+    def step(
+        self, parameters: dict[str, float], state: Floats, inputs: tuple[float | None, ...]
+    ) -> tuple[Floats, Floats]: ...
+
+
+class Readings(Protocol):
+    """Turns the raw values of a State into what the model reads, in the order of its INPUTS."""
+
+    def __call__(self, state: State) -> tuple[float | None, ...]: ...
+
+
+class SourceStore(Protocol):
+    """The source log, read-only."""
+
+    def rows(self, start: int = 0, stop: int | None = None) -> Iterator[Row]: ...
+    def latest_checkpoint(self, limit: int | None = None) -> tuple[int, bytes] | None: ...
+    def next_checkpoint(self, beyond: int) -> tuple[int, bytes] | None: ...
+
+
+class Sink(Protocol):
+    """The twin's own log."""
+
+    def append(self, records: Iterable[tuple[str, Body]]) -> object: ...
+
+
+@dataclass(frozen=True, slots=True)
+class Recipe:
+    """What the twin runs: model with its hash, parameters with theirs, and how to read a State."""
+
+    model: Model
+    model_hash: bytes
+    parameters: dict[str, float]
+    parameters_hash: bytes
+    readings: Readings
+
+
+class Mirror:
+    """Follows one source log. `step` consumes what stands under its next checkpoints and logs a record per State.
+
+    `history` is the twin's own log so far: the last record there says where to go on, so the twin needs no memory
+    of its own and can be killed at any instant.
+    """
+
+    def __init__(
+        self,
+        name: str,
+        recipe: Recipe,
+        source: SourceStore,
+        source_key: VerifierKey,
+        log: Sink,
+        history: Iterable[Row],
+        batch: int = 1024,
+    ) -> None:
+        self._name = name
+        self._recipe = recipe
+        self._source = source
+        self._source_key = source_key
+        self._log = log
+        self._batch = batch
+        self._pending: list[LeafRef] = []
+        self._state = recipe.model.initial(recipe.parameters)
+        self._edge = CompactRange()
+        last = _last_record(history)
+        if last is not None:
+            self._state = last.state
+            for row in source.rows(0, last.inputs[-1].index + 1):
+                self._edge.append(leaf_hash(row.entry))
+
+    @property
+    def consumed(self) -> int:
+        """Entries of the source log that were read so far."""
+        return self._edge.size
+
+    def step(self) -> int:
+        """Consume up to `batch` source entries; the number of twin records that were logged.
+
+        Raises StoreError when the source log does not agree with its own checkpoint: nothing is consumed then.
+        """
+        found = self._source.latest_checkpoint(self.consumed + self._batch)
+        if found is None or found[0] <= self.consumed:
+            # The next commit alone may be larger than a batch.
+            found = self._source.next_checkpoint(self.consumed)
+        if found is None:
+            return 0
+        note = found[1]
+        try:
+            checkpoint = open_checkpoint(note, self._source_key, self._source_key.name)
+        except InvalidData as error:
+            raise self._stops(f"its checkpoint of size {found[0]} is not valid: {error}") from error
+        edge, pending, state = self._edge.copy(), list(self._pending), self._state
+        records: list[TwinRecord] = []
+        for row in self._source.rows(edge.size, checkpoint.size):
+            if row.index != edge.size:
+                raise self._stops(f"record {edge.size} is missing")
+            digest = leaf_hash(row.entry)
+            edge.append(digest)
+            pending.append(LeafRef(checkpoint.origin, row.index, digest))
+            body = self._open(row)
+            if isinstance(body, State):
+                state, outputs = self._recipe.model.step(
+                    self._recipe.parameters, state, self._recipe.readings(body)
+                )
+                records.append(
+                    TwinRecord(
+                        tuple(pending), self._recipe.model_hash, self._recipe.parameters_hash, state, outputs
+                    )
+                )
+                pending = []
+        if edge.size != checkpoint.size or edge.root() != checkpoint.root:
+            raise self._stops(f"its records do not give the root of its checkpoint of size {checkpoint.size}")
+        if records:
+            # The checkpoint that covers the inputs stands before the records that name them.
+            peer: tuple[str, Body] = (self._name, Peer(checkpoint.origin, note))
+            self._log.append([peer, *((self._name, record) for record in records)])
+        self._edge, self._pending, self._state = edge, pending, state
+        return len(records)
+
+    def _open(self, row: Row) -> Body | None:
+        """The body of a State; other kinds are named as inputs but drive nothing."""
+        entry = decode_entry(row.entry)
+        if entry.kind is not Kind.STATE:
+            return None
+        if row.body is None or commitment(row.salt, row.body) != entry.commitment:
+            raise self._stops(f"record {row.index} does not open its commitment")
+        return decode_body(entry.kind, row.body)
+
+    def _stops(self, what: str) -> StoreError:
+        return StoreError(
+            f"the twin stops: source log {self._source_key.name}: {what}",
+            "run `testbed verify` to see what was changed",
+        )
+
+
+def _last_record(history: Iterable[Row]) -> TwinRecord | None:
+    last: Row | None = None
+    for row in history:
+        if decode_entry(row.entry).kind is Kind.TWIN:
+            last = row
+    if last is None or last.body is None:
+        return None
+    body = decode_body(Kind.TWIN, last.body)
+    return body if isinstance(body, TwinRecord) else None

@@ -1,0 +1,1 @@
+"""The auditor: reads everything, writes nothing, and says what is genuine, what was falsified, and where."""

@@ -1,0 +1,169 @@
+"""Checks the anchors: the journal against itself, the chain against the journal, the contract's slots against both."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+
+from testbed.chain.journal import Step
+from testbed.chain.proofs import header_fields, verify_transaction, verify_receipt, verify_slot
+from testbed.chain.registry import commitment, decode_anchor, log_id, read_transaction, slot_key
+from testbed.chain.steps import Anchoring, Head, Mined
+from testbed.core.errors import InvalidData
+from testbed.core.finding import Finding, Layer, Verdict, What
+from testbed.verify.checkpoints import Anchored
+from testbed.verify.evidence import ChainEvidence, Evidence
+from testbed.verify.trust import TrustedChain
+
+
+@dataclass(slots=True)
+class CheckedChain:
+    """What the check of the anchors found.
+
+    anchored: by origin, in order, what the contract accepted; confirmed: the largest anchored size by origin that a
+    reachable chain was seen to hold deep enough; gas: used by all anchors.
+    """
+
+    anchored: dict[str, list[Anchored]] = field(default_factory=dict)
+    confirmed: dict[str, int] = field(default_factory=dict)
+    height: int | None = None
+    anchors: int = 0
+    gas: int = 0
+    findings: list[Finding] = field(default_factory=list)
+
+
+def slot_of(trusted: TrustedChain, origin: str) -> bytes:
+    """Storage slot of a log in the trusted contract."""
+    return slot_key(log_id(trusted.submitter, origin))
+
+
+def check_chain(trusted: TrustedChain, evidence: Evidence) -> CheckedChain:
+    """Check journal, blocks and slots. What the journal says counts only where its proofs hold."""
+    result = CheckedChain()
+    if evidence.journal_head is None:
+        detail = evidence.journal_problem or "there is no journal: nothing was anchored"
+        result.findings.append(_open(What.UNANCHORED, Layer.ANCHOR, "journal", detail))
+        return result
+    foreign = _foreign(trusted, evidence.journal_head)
+    if foreign:
+        result.findings.append(Finding(What.SUBSTITUTED, Layer.ANCHOR, "head of the journal", foreign))
+        return result
+    proven = _check_journal(trusted, evidence.journal, result)
+    if evidence.chain is None:
+        result.findings.append(_open(What.UNREACHABLE, Layer.CHAIN, "chain", evidence.chain_problem))
+        return result
+    result.height = evidence.chain.height
+    held = _check_blocks(trusted, proven, evidence.chain, result)
+    if held == len(proven):
+        _check_slots(trusted, proven, evidence.chain, result)
+    for mined, anchoring in proven[:held]:
+        deep = evidence.chain.height - mined.height + 1 >= trusted.confirmations
+        if deep and anchoring is not None:
+            result.confirmed[anchoring.origin] = anchoring.size
+    return result
+
+
+Proven = tuple[Mined, Anchoring | None]
+
+
+def _foreign(trusted: TrustedChain, head: Head) -> str:
+    claims = (
+        ("chain id", head.chain_id, trusted.chain_id),
+        ("genesis hash", head.genesis_hash.hex(), trusted.genesis.hex()),
+        ("contract", head.contract.lower(), trusted.contract.lower()),
+        ("submitter", head.submitter.lower(), trusted.submitter.lower()),
+    )
+    return "; ".join(f"{name} is {found}, the trust file has {right}" for name, found, right in claims if found != right)
+
+
+def _check_journal(trusted: TrustedChain, steps: Sequence[Step], result: CheckedChain) -> list[Proven]:
+    """The mined steps whose header, slot and receipt proofs hold."""
+    proven: list[Proven] = []
+    for step in steps:
+        if step.mined is None:
+            continue
+        try:
+            if step.mined.succeeded and _prove(trusted, step, step.mined):
+                proven.append((step.mined, step.intent.anchored))
+        except InvalidData as error:
+            where = f"step {step.intent.number} of the journal, block {step.mined.height}"
+            result.findings.append(Finding(What.SUBSTITUTED, Layer.ANCHOR, where, f"its proofs do not hold: {error}"))
+            continue
+        anchoring = step.intent.anchored
+        if anchoring is not None and step.mined.succeeded:
+            one = Anchored(anchoring.size, anchoring.root, anchoring.note, step.mined.height)
+            result.anchored.setdefault(anchoring.origin, []).append(one)
+            result.anchors += 1
+            result.gas += step.mined.gas_used
+    return proven
+
+
+def _prove(trusted: TrustedChain, step: Step, mined: Mined) -> bool:
+    """Raises InvalidData unless header, transaction, receipt and slot of a step belong together."""
+    header = header_fields(mined.header)
+    if header.hash != mined.block_hash or header.number != mined.height or header.timestamp != mined.timestamp:
+        raise InvalidData("the header is not that of the block")
+    transaction = read_transaction(step.intent.transaction)
+    if transaction.hash != mined.tx_hash or transaction.sender.lower() != trusted.submitter.lower():
+        raise InvalidData("the transaction is not the submitter's")
+    verify_transaction(header, step.intent.transaction)
+    verify_receipt(header, mined.receipt)
+    anchoring = step.intent.anchored
+    if anchoring is None:
+        return True
+    call = decode_anchor(transaction.data)
+    if (call.origin, call.size, call.root) != (anchoring.origin, anchoring.size, anchoring.root):
+        raise InvalidData("the transaction anchors something else")
+    if (transaction.to or "").lower() != trusted.contract.lower():
+        raise InvalidData("the transaction goes to another contract")
+    if mined.slot_proof is None:
+        raise InvalidData("there is no proof of the slot")
+    proof = verify_slot(header, trusted.contract, slot_of(trusted, anchoring.origin), mined.slot_proof)
+    if proof.value != commitment(anchoring.size, anchoring.root, header.timestamp):
+        raise InvalidData("the slot under the header holds something else")
+    if proof.code_hash != trusted.code_hash:
+        raise InvalidData("the contract under the header has other code")
+    return True
+
+
+def _check_blocks(
+    trusted: TrustedChain, proven: Sequence[Proven], chain: ChainEvidence, result: CheckedChain
+) -> int:
+    """How many of the proven steps the chain holds, from the first on. The lowest other block is the finding."""
+    if chain.chain_id != trusted.chain_id or chain.genesis != trusted.genesis:
+        detail = f"chain {chain.chain_id} with genesis {chain.genesis.hex()} is not the trusted one"
+        result.findings.append(Finding(What.REWRITTEN, Layer.CHAIN, "block 0", detail))
+        return 0
+    for held, (mined, _) in enumerate(proven):
+        found = chain.blocks.get(mined.height)
+        if found is None:
+            detail = f"it ends at block {chain.height}; the journal goes on to {proven[-1][0].height}, and up to there they agree"
+            result.findings.append(_open(What.BEHIND, Layer.CHAIN, f"block {chain.height}", detail))
+            return held
+        if found != mined.block_hash:
+            detail = (
+                f"block {found.hex()} stands there; the receipt of height {mined.height}, whose header and proofs hold,"
+                f" is of block {mined.block_hash.hex()} ({len(proven) - held} receipt(s) from there on)"
+            )
+            result.findings.append(Finding(What.REWRITTEN, Layer.CHAIN, f"block {mined.height}", detail))
+            return held
+    if chain.code_hash != trusted.code_hash:
+        detail = f"the code at {trusted.contract} hashes to {chain.code_hash.hex()}, not to what is trusted"
+        result.findings.append(Finding(What.SUBSTITUTED, Layer.ANCHOR, f"contract {trusted.contract}", detail))
+    return len(proven)
+
+
+def _check_slots(
+    trusted: TrustedChain, proven: Sequence[Proven], chain: ChainEvidence, result: CheckedChain
+) -> None:
+    last = {anchoring.origin: (mined, anchoring) for mined, anchoring in proven if anchoring is not None}
+    for origin, (mined, anchoring) in last.items():
+        found = chain.slots.get(slot_of(trusted, origin))
+        if found == commitment(anchoring.size, anchoring.root, mined.timestamp):
+            continue
+        where = f"slot of {origin}, size {anchoring.size}"
+        held = "nothing was read" if found is None else found.hex()
+        detail = f"the contract holds {held}, which is not the commitment to what it accepted in block {mined.height}"
+        result.findings.append(Finding(What.SUBSTITUTED, Layer.ANCHOR, where, detail, origin=origin))
+
+
+def _open(what: What, layer: Layer, where: str, detail: str) -> Finding:
+    return Finding(what, layer, where, detail, Verdict.INCONCLUSIVE)

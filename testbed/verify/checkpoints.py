@@ -1,0 +1,119 @@
+"""Signed checkpoints of a log: whose signature they bear, and whether one tree holds them all."""
+
+from collections.abc import Collection, Sequence
+from dataclasses import dataclass
+
+from testbed.core.checkpoint import Checkpoint
+from testbed.core.errors import InvalidData
+from testbed.core.finding import Finding, Layer, What
+from testbed.keys.checkpoint import open_checkpoint
+from testbed.merkle.tree import CompactRange
+from testbed.verify.evidence import LogEvidence
+from testbed.verify.trust import TrustedLog
+
+
+@dataclass(frozen=True, slots=True)
+class Anchored:
+    """One checkpoint of a log that the contract accepted: size, root, the signed note, and in which block."""
+
+    size: int
+    root: bytes
+    note: bytes
+    block: int
+
+
+@dataclass(frozen=True, slots=True)
+class Signed:
+    """A checkpoint with a valid signature, and where it was found."""
+
+    checkpoint: Checkpoint
+    where: str
+    published: bool = False
+
+
+def valid_checkpoints(
+    trusted: TrustedLog, evidence: LogEvidence, anchored: Sequence[Anchored]
+) -> tuple[list[Signed], list[Finding]]:
+    """Every checkpoint that the trusted key signed, those of the store first; each of the others is a finding."""
+    origin = trusted.origin
+    signed: list[Signed] = []
+    findings: list[Finding] = []
+
+    def take(where: str, size: int | None, note: bytes, what: What, layer: Layer, published: bool = False) -> None:
+        try:
+            found = open_checkpoint(note, trusted.key, origin)
+        except InvalidData as error:
+            findings.append(Finding(what, layer, where, f"not signed by the key that is trusted: {error}", origin=origin))
+            return
+        if size is not None and found.size != size:
+            detail = f"the checkpoint of size {found.size} stands in its place"
+            findings.append(Finding(What.ALTERED, Layer.LOG, where, detail, origin=origin))
+        signed.append(Signed(found, where, published))
+
+    for size, note in evidence.checkpoints:
+        take(f"checkpoint of {origin}, size {size}", size, note, What.WRONG_KEY, Layer.IDENTITY)
+    if evidence.published is not None:
+        where = f"published checkpoint of {origin}{_claimed_size(evidence.published)}"
+        take(where, None, evidence.published, What.WRONG_KEY, Layer.IDENTITY, published=True)
+    for one in anchored:
+        where = f"checkpoint of {origin}, size {one.size}, anchored in block {one.block}"
+        take(where, one.size, one.note, What.SUBSTITUTED, Layer.ANCHOR)
+    return signed, findings
+
+
+def prefix_roots(leaves: Sequence[bytes | None], sizes: Collection[int]) -> dict[int, bytes]:
+    """Roots of the tree at `sizes`, in one pass; a size that needs an unknown leaf is left out."""
+    roots: dict[int, bytes] = {}
+    wanted = set(sizes)
+    edge = CompactRange()
+    for leaf in leaves:
+        if edge.size in wanted:
+            roots[edge.size] = edge.root()
+        if leaf is None:
+            return roots
+        edge.append(leaf)
+    if edge.size in wanted:
+        roots[edge.size] = edge.root()
+    return roots
+
+
+def check_growth(
+    origin: str, leaves: Sequence[bytes | None], signed: Sequence[Signed], anchored: Sequence[Anchored]
+) -> tuple[tuple[int, ...], list[Finding]]:
+    """Whether the log's tree holds every checkpoint that was ever signed and every size that was anchored.
+
+    Returns the anchored sizes that it holds, and one finding for the first place where it forks or ends too early.
+    """
+    findings: list[Finding] = []
+    roots = prefix_roots(leaves, {one.checkpoint.size for one in signed} | {one.size for one in anchored})
+    agreed = tuple(one.size for one in anchored if roots.get(one.size) == one.root)
+    forked = [
+        one for one in signed if roots.get(one.checkpoint.size, one.checkpoint.root) != one.checkpoint.root
+    ]
+    if forked:
+        first = min(forked, key=lambda one: one.checkpoint.size)
+        held = max((size for size in agreed if size < first.checkpoint.size), default=0)
+        detail = (
+            f"its key signed root {first.checkpoint.root.hex()} and, over other records, a log whose root at this size"
+            f" is {roots[first.checkpoint.size].hex()}; the records differ from index {held} on at the earliest"
+            f" ({len(forked)} signed checkpoint(s) in all lie off the log)"
+        )
+        findings.append(Finding(What.FORKED, Layer.LOG, first.where, detail, origin=origin))
+    return agreed, findings
+
+
+def check_length(origin: str, stored: int, anchored: Sequence[Anchored]) -> list[Finding]:
+    """A log is never shorter than what was anchored of it. stored: the largest size that its own store signs for."""
+    beyond = [one for one in anchored if one.size > stored]
+    if not beyond:
+        return []
+    first = min(beyond, key=lambda one: one.size)
+    detail = f"size {first.size} was anchored in block {first.block}; the log's own checkpoints end at size {stored}"
+    where = f"{origin} from record {stored} on"
+    return [Finding(What.ROLLED_BACK, Layer.LOG, where, detail, origin=origin, index=stored)]
+
+
+def _claimed_size(note: bytes) -> str:
+    """", size N" as an unverified note claims it, for naming it in a finding; empty where it claims none."""
+    lines = note.split(b"\n")
+    return f", size {int(lines[1])}" if len(lines) > 1 and lines[1].isdigit() and len(lines[1]) < 20 else ""

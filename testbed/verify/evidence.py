@@ -1,0 +1,47 @@
+"""What was found on a bench, as values: nothing in here is trusted."""
+
+from dataclasses import dataclass
+
+from testbed.chain.journal import Step
+from testbed.chain.steps import Head
+from testbed.core.entry import Row
+
+
+@dataclass(frozen=True, slots=True)
+class LogEvidence:
+    """One log as it stands on disk.
+
+    rows: in the order of their index; checkpoints: (size, signed note) of each commit; published: the `checkpoint`
+    file; tiles: bytes by path relative to the log's folder, for the published size; problem: why it could not be read.
+    """
+
+    origin: str
+    rows: tuple[Row, ...] = ()
+    checkpoints: tuple[tuple[int, bytes], ...] = ()
+    published: bytes | None = None
+    tiles: dict[str, bytes] | None = None
+    problem: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class ChainEvidence:
+    """What a node answered: hashes of the blocks that were asked for, runtime code hash, slot values by log id."""
+
+    chain_id: int
+    genesis: bytes
+    height: int
+    code_hash: bytes
+    blocks: dict[int, bytes]
+    slots: dict[bytes, bytes]
+
+
+@dataclass(frozen=True, slots=True)
+class Evidence:
+    """Everything that a check reads. A part that could not be had says why in its place."""
+
+    logs: dict[str, LogEvidence]
+    journal_head: Head | None
+    journal: tuple[Step, ...]
+    journal_problem: str
+    chain: ChainEvidence | None
+    chain_problem: str

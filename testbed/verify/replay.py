@@ -1,0 +1,235 @@
+"""Checks a twin by running its model again: each record must follow from the one before it and its named inputs."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Protocol
+
+from testbed.core.bodies import LeafRef, Peer, State, TwinRecord
+from testbed.core.errors import InvalidData
+from testbed.core.finding import Finding, Layer, Verdict, What
+from testbed.keys.checkpoint import open_checkpoint
+from testbed.record.bodies import encode_body
+from testbed.verify.checkpoints import prefix_roots
+from testbed.verify.log import CheckedLog
+from testbed.verify.records import Genuine
+
+Floats = tuple[float, ...]
+
+
+class Model(Protocol):
+    """A frozen model: a pure step, the same bytes for the same inputs."""
+
+    def initial(self, parameters: dict[str, float]) -> Floats: ...
+    def step(
+        self, parameters: dict[str, float], state: Floats, inputs: tuple[float | None, ...]
+    ) -> tuple[Floats, Floats]: ...
+
+
+class Readings(Protocol):
+    """Turns the raw values of a State into what the model reads."""
+
+    def __call__(self, state: State) -> tuple[float | None, ...]: ...
+
+
+@dataclass(frozen=True, slots=True)
+class ApprovedModel:
+    """A model that the trust file approves, ready to run."""
+
+    model: Model
+    parameters: dict[str, float]
+    readings: Readings
+
+
+@dataclass(slots=True)
+class Replayed:
+    """What replay found: records that were run again, source entries that they consumed, and findings."""
+
+    records: int = 0
+    consumed: int = 0
+    findings: list[Finding] = field(default_factory=list)
+
+
+def replay(twin: CheckedLog, source: CheckedLog, approved: Mapping[tuple[bytes, bytes], ApprovedModel]) -> Replayed:
+    """Run every twin record again. approved: models by (model hash, parameters hash).
+
+    A record whose own bytes or inputs are not genuine is a finding elsewhere already; it, and the link to the record
+    behind it, are left out here. A false record's successor is judged by the state that the false one names and by
+    the state that it should have had, so one lie is one finding.
+    """
+    result = Replayed()
+    source_roots = _Roots(source)
+    previous: TwinRecord | None = None
+    corrected: Floats | None = None
+    begun, last_index = False, -1
+    diverged: list[int] = []
+    for index in sorted(twin.genuine):
+        found = twin.genuine[index]
+        if index != last_index + 1:
+            previous, corrected, begun = None, None, True  # the records between are not to be had
+        last_index = index
+        body = found.body
+        if isinstance(body, Peer):
+            result.findings += _check_peer(twin, source, source_roots, index, body)
+        if not isinstance(body, TwinRecord):
+            continue
+        result.findings += _check_order(twin, source, index, body, result.consumed if not begun or previous else None)
+        if body.inputs:
+            result.consumed = body.inputs[-1].index + 1
+        result.findings += _check_inputs(twin, source, source_roots, index, body)
+        known = approved.get((body.model, body.parameters))
+        if known is None:
+            result.findings.append(_unapproved(twin, index, body))
+        elif previous is not None or not begun:
+            outcome = _run(known, previous, corrected, source, found, body)
+            if outcome is not None:
+                result.records += 1
+                corrected = outcome.corrected
+                if not outcome.agrees:
+                    diverged.append(index)
+        previous, begun = body, True
+    result.findings += _fold_diverged(twin, diverged)
+    return result
+
+
+@dataclass(frozen=True, slots=True)
+class _Outcome:
+    agrees: bool
+    corrected: Floats | None
+
+
+def _run(
+    known: ApprovedModel,
+    previous: TwinRecord | None,
+    corrected: Floats | None,
+    source: CheckedLog,
+    found: Genuine,
+    body: TwinRecord,
+) -> _Outcome | None:
+    """One step again, from the named state and from the corrected one; None when an input cannot be read."""
+    inputs = [source.genuine.get(ref.index) for ref in body.inputs]
+    if any(one is None for one in inputs):
+        return None
+    starts = [known.model.initial(known.parameters) if previous is None else previous.state]
+    if corrected is not None:
+        starts.append(corrected)
+    state: Floats = ()
+    for start in starts:
+        state, outputs = start, ()
+        for one in inputs:
+            if one is not None and isinstance(one.body, State):
+                state, outputs = known.model.step(known.parameters, state, known.readings(one.body))
+        again = TwinRecord(body.inputs, body.model, body.parameters, state, outputs)
+        if encode_body(again) == found.data:
+            return _Outcome(agrees=True, corrected=None)
+    return _Outcome(agrees=False, corrected=state)
+
+
+def _check_order(
+    twin: CheckedLog, source: CheckedLog, index: int, body: TwinRecord, expected: int | None
+) -> list[Finding]:
+    """Inputs follow one another without gaps, from one log, and end with a state."""
+    names = [ref.index for ref in body.inputs]
+    first = names[0] if names else -1
+    if any(ref.origin != source.origin for ref in body.inputs):
+        detail = f"it names inputs of another log than {source.origin}"
+    elif not names:
+        detail = "it names no input"
+    elif names != list(range(first, first + len(names))):
+        detail = f"its inputs {names} do not follow one another"
+    elif expected is not None and first != expected:
+        detail = f"its inputs begin at {first} of {source.origin}, and {expected} is next"
+    else:
+        return []
+    return [Finding(What.SKIPPED, Layer.TWIN, _where(twin, index), detail, origin=twin.origin, index=index)]
+
+
+def _check_inputs(
+    twin: CheckedLog, source: CheckedLog, roots: "_Roots", index: int, body: TwinRecord
+) -> list[Finding]:
+    """Every named leaf hash is the source's; where it is not, who lied follows from the checkpoint the twin kept."""
+    for ref in body.inputs:
+        if ref.origin != source.origin or not _differs(source, ref):
+            continue
+        if roots.forked_above(ref.index):
+            where = f"record {ref.index} of {source.origin}"
+            detail = (
+                f"record {index} of {twin.origin} names another leaf hash for it, and keeps a checkpoint over it that"
+                " the source's own key signed"
+            )
+            return [Finding(What.FORKED, Layer.LOG, where, detail, origin=source.origin, index=ref.index)]
+        detail = f"it names a leaf hash for record {ref.index} of {source.origin} that this log does not have"
+        return [Finding(What.INVENTED, Layer.TWIN, _where(twin, index), detail, origin=twin.origin, index=index)]
+    return []
+
+
+def _differs(source: CheckedLog, ref: LeafRef) -> bool:
+    leaf = source.leaves[ref.index] if ref.index < len(source.leaves) else None
+    # A leaf that is not to be had, or lies beyond the source's checkpoint, is found elsewhere.
+    return leaf is not None and leaf != ref.leaf_hash
+
+
+def _check_peer(twin: CheckedLog, source: CheckedLog, roots: "_Roots", index: int, body: Peer) -> list[Finding]:
+    try:
+        checkpoint = open_checkpoint(body.checkpoint, source.trusted.key, source.origin)
+    except InvalidData as error:
+        detail = f"it keeps a checkpoint that {source.origin} never signed: {error}"
+        return [Finding(What.INVENTED, Layer.TWIN, _where(twin, index), detail, origin=twin.origin, index=index)]
+    roots.add(checkpoint.size, checkpoint.root)
+    return []
+
+
+class _Roots:
+    """Checkpoints of the source that the twin kept, against the source's own roots."""
+
+    def __init__(self, source: CheckedLog) -> None:
+        self._source = source
+        self._own: dict[int, bytes] | None = None
+        self._forked: list[int] = []
+
+    def add(self, size: int, root: bytes) -> None:
+        if self._own is None:
+            self._own = prefix_roots(self._source.leaves, range(len(self._source.leaves) + 1))
+        if self._own.get(size, root) != root:
+            self._forked.append(size)
+
+    def forked_above(self, index: int) -> bool:
+        """Whether the twin keeps a signed checkpoint that covers `index` and lies off the source's tree."""
+        return any(size > index for size in self._forked)
+
+
+def _unapproved(twin: CheckedLog, index: int, body: TwinRecord) -> Finding:
+    detail = f"it ran model {body.model.hex()} with parameters {body.parameters.hex()}; the trust file has no such pair"
+    return Finding(What.UNAPPROVED, Layer.TWIN, _where(twin, index), detail, origin=twin.origin, index=index)
+
+
+def _fold_diverged(twin: CheckedLog, diverged: list[int]) -> list[Finding]:
+    """Records that diverge one after another are one finding, which names the first."""
+    findings: list[Finding] = []
+    twin_records = [index for index in sorted(twin.genuine) if isinstance(twin.genuine[index].body, TwinRecord)]
+    rank = {index: place for place, index in enumerate(twin_records)}
+    runs: list[list[int]] = []
+    for index in diverged:
+        if runs and rank[index] == rank[runs[-1][-1]] + 1:
+            runs[-1].append(index)
+        else:
+            runs.append([index])
+    for run in runs:
+        where = _where(twin, run[0])
+        detail = "running the model again from its named state and inputs gives another body"
+        if len(run) > 1:
+            detail += f"; so do the {len(run) - 1} twin records behind it, up to {run[-1]}"
+        findings.append(Finding(What.DIVERGED, Layer.TWIN, where, detail, origin=twin.origin, index=run[0]))
+    return findings
+
+
+def _where(twin: CheckedLog, index: int) -> str:
+    return f"record {index} of {twin.origin}"
+
+
+def check_lag(twin: CheckedLog, source: CheckedLog, consumed: int, limit: int) -> list[Finding]:
+    """A twin that is further behind than the trust file allows has stalled."""
+    behind = source.size - consumed
+    if behind <= limit:
+        return []
+    detail = f"it has consumed {consumed} of {source.size} records of {source.origin}; {limit} may be missing"
+    return [Finding(What.STALLED, Layer.TWIN, twin.origin, detail, Verdict.INCONCLUSIVE, twin.origin)]

@@ -1,0 +1,178 @@
+"""From evidence to verdict: runs every check, folds what follows from something else, and says how far it reaches."""
+
+import hashlib
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+
+from testbed.core.bodies import Event, State, TwinRecord
+from testbed.core.entry import Kind
+from testbed.core.finding import Finding, Layer, Verdict, What
+from testbed.core.tags import Tag
+from testbed.record.schema import decode_tags, parameters_hash
+from testbed.verify.chain import CheckedChain, check_chain
+from testbed.verify.evidence import Evidence, LogEvidence
+from testbed.verify.log import CheckedLog, check_log
+from testbed.verify.replay import ApprovedModel, Replayed, check_lag, replay
+from testbed.verify.trust import LogRole, Trust, TrustedLog
+
+
+@dataclass(frozen=True, slots=True)
+class Standing:
+    """How far one log was proved. size: records under its newest checkpoint; confirmed: of these, under an anchor.
+
+    waiting_since_ns: receive time of the first state that no confirmed anchor covers, None where there is none.
+    """
+
+    origin: str
+    role: LogRole
+    size: int
+    states: int
+    confirmed: int
+    anchors: int
+    waiting_since_ns: int | None
+
+    @property
+    def pending(self) -> int:
+        return self.size - self.confirmed
+
+
+@dataclass(frozen=True, slots=True)
+class Report:
+    """What a check concludes: the verdict, every finding, and how far each log was proved."""
+
+    verdict: Verdict
+    findings: tuple[Finding, ...]
+    standings: tuple[Standing, ...]
+    replayed: int
+    blocks: int
+    height: int | None
+    gas: int
+
+
+@dataclass(frozen=True, slots=True)
+class Checked:
+    """Everything that was checked, for those who want to look at one record."""
+
+    report: Report
+    logs: Mapping[str, CheckedLog]
+    chain: CheckedChain
+
+
+ModelMaker = Callable[[bytes, bytes, Sequence[Tag]], ApprovedModel | None]
+"""(model hash, encoded parameters, tags) -> the model, ready to run; None where no such model is known."""
+
+
+def check(trust: Trust, evidence: Evidence, make_model: ModelMaker) -> Checked:
+    """Check everything that the trust file names. Pure: what could not be read is a finding, not an exception."""
+    chain = check_chain(trust.chain, evidence)
+    findings = list(chain.findings)
+    logs: dict[str, CheckedLog] = {}
+    # Twins first: what a twin noted of its source is a mirror of the source's leaf hashes.
+    for trusted in sorted(trust.logs, key=lambda log: log.role is not LogRole.TWIN):
+        found = evidence.logs.get(trusted.origin, LogEvidence(trusted.origin, problem="there is no such log"))
+        mirror = _mirror(logs, trusted.origin)
+        anchored = chain.anchored.get(trusted.origin, [])
+        logs[trusted.origin] = check_log(trusted, trust.simulated, found, anchored, mirror)
+    replayed = 0
+    for trusted in trust.logs:
+        log = logs[trusted.origin]
+        findings += log.findings
+        if trusted.role is LogRole.TWIN and trusted.follows in logs:
+            outcome = _check_twin(trust, log, logs[trusted.follows], make_model)
+            replayed += outcome.records
+            findings += outcome.findings
+    standings = tuple(_standing(trusted, logs[trusted.origin], chain) for trusted in trust.logs)
+    findings += [_unanchored(one) for one in standings if one.confirmed == 0 and chain.anchored]
+    folded = _fold(findings)
+    report = Report(
+        verdict=_verdict(folded),
+        findings=tuple(folded),
+        standings=standings,
+        replayed=replayed,
+        blocks=chain.anchors,
+        height=chain.height,
+        gas=chain.gas,
+    )
+    return Checked(report, logs, chain)
+
+
+def _mirror(logs: Mapping[str, CheckedLog], origin: str) -> dict[int, bytes]:
+    return {
+        ref.index: ref.leaf_hash
+        for log in logs.values()
+        for found in log.genuine.values()
+        if isinstance(found.body, TwinRecord)
+        for ref in found.body.inputs
+        if ref.origin == origin
+    }
+
+
+def _check_twin(trust: Trust, twin: CheckedLog, source: CheckedLog, make_model: ModelMaker) -> Replayed:
+    tags = _configured_tags(source)
+    approved: dict[tuple[bytes, bytes], ApprovedModel] = {}
+    for encoded in _events(twin, "parameters"):
+        for known in trust.models:
+            if tags is not None and parameters_hash(encoded) == known.parameters:
+                model = make_model(known.hash, encoded, tags)
+                if model is not None:
+                    approved[known.hash, known.parameters] = model
+    if not approved and twin.genuine:
+        detail = "no approved model with its parameters and tag list is to be had: its records cannot be run again"
+        finding = Finding(What.MISSING, Layer.TWIN, twin.origin, detail, Verdict.INCONCLUSIVE, twin.origin)
+        pairs = {(model.hash, model.parameters) for model in trust.models}
+        used = {(b.body.model, b.body.parameters) for b in twin.genuine.values() if isinstance(b.body, TwinRecord)}
+        if used <= pairs:
+            return Replayed(findings=[finding])
+    outcome = replay(twin, source, approved)
+    outcome.findings += check_lag(twin, source, outcome.consumed, trust.twin_lag)
+    return outcome
+
+
+def _configured_tags(source: CheckedLog) -> tuple[Tag, ...] | None:
+    """The tag list that the source's own configuration record holds, when it is the one that the trust file names."""
+    for encoded in _events(source, "configuration"):
+        if hashlib.sha256(encoded).digest() == source.trusted.schema:
+            return decode_tags(encoded)
+    return None
+
+
+def _events(log: CheckedLog, name: str) -> list[bytes]:
+    bodies = (found.body for found in log.genuine.values() if found.entry.kind is Kind.EVENT)
+    return [body.detail for body in bodies if isinstance(body, Event) and body.name == name]
+
+
+def _standing(trusted: TrustedLog, log: CheckedLog, chain: CheckedChain) -> Standing:
+    seen = chain.confirmed.get(trusted.origin, 0)
+    confirmed = max((size for size in log.agreed if size <= seen), default=0)
+    states = [found for found in log.genuine.values() if isinstance(found.body, State)]
+    waiting = [s.body.receive_time_ns for s in states if s.index >= confirmed and isinstance(s.body, State)]
+    return Standing(
+        origin=trusted.origin,
+        role=trusted.role,
+        size=log.size,
+        states=len(states) if trusted.role is LogRole.GATEWAY else 0,
+        confirmed=confirmed,
+        anchors=len(chain.anchored.get(trusted.origin, [])),
+        waiting_since_ns=min(waiting, default=None),
+    )
+
+
+def _unanchored(standing: Standing) -> Finding:
+    detail = "no confirmed anchor covers any of its records yet"
+    return Finding(
+        What.UNANCHORED, Layer.ANCHOR, standing.origin, detail, Verdict.INCONCLUSIVE, standing.origin
+    )
+
+
+def _fold(findings: Sequence[Finding]) -> list[Finding]:
+    """Drop what only repeats another finding: an unanchored log whose anchors are found false already."""
+    explained = {What.SUBSTITUTED, What.REWRITTEN, What.UNREACHABLE, What.BEHIND, What.FORKED, What.ROLLED_BACK}
+    chain_trouble = any(one.what in explained for one in findings)
+    return [one for one in findings if not (one.what is What.UNANCHORED and one.origin and chain_trouble)]
+
+
+def _verdict(findings: Sequence[Finding]) -> Verdict:
+    for verdict in (Verdict.FALSIFIED, Verdict.INCONCLUSIVE):
+        if any(one.verdict is verdict for one in findings):
+            return verdict
+    return Verdict.GENUINE

@@ -1,0 +1,262 @@
+"""The trust file is read strictly, written once, and says the same after a round trip."""
+
+from pathlib import Path
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from testbed.core.errors import UsageError
+from testbed.keys.ed25519 import SigningKey
+from testbed.rig.trust import (
+    Limits,
+    Trust,
+    TrustedBench,
+    TrustedChain,
+    TrustedLog,
+    TrustedModel,
+    load_trust,
+    parse_trust,
+    render_trust,
+    write_trust,
+)
+
+
+def vkey(origin: str, seed: int) -> str:
+    return SigningKey.from_seed(origin, seed.to_bytes(32, "big")).verifier().encode()
+
+
+GATEWAY, TWIN = vkey("cell/gateway", 1), vkey("cell/twin", 2)
+TRUST = Trust(
+    bench=TrustedBench(name="cell"),
+    log=(
+        TrustedLog(origin="cell/gateway", role="gateway", key=GATEWAY, schema="ab" * 32),
+        TrustedLog(origin="cell/twin", role="twin", key=TWIN, follows="cell/gateway"),
+    ),
+    chain=TrustedChain(
+        id=31337,
+        genesis="0x" + "01" * 32,
+        contract="0x" + "aB" * 20,
+        code="0x" + "02" * 32,
+        submitter="0x" + "03" * 20,
+    ),
+    model=(TrustedModel(name="water_cell_v1", hash="cd" * 32, parameters="ef" * 32),),
+    limits=Limits(heartbeat_s=5.0, twin_lag=50),
+)
+TEXT = render_trust(TRUST)
+
+
+def hexadecimal(size: int) -> st.SearchStrategy[str]:
+    return st.binary(min_size=size, max_size=size).map(bytes.hex)
+
+
+@st.composite
+def trusts(draw: st.DrawFn) -> Trust:
+    name = draw(st.from_regex(r"\A[a-z0-9-]{1,40}\Z"))
+    names = draw(st.lists(st.from_regex(r"\A[A-Za-z0-9._~-]{1,20}\Z"), min_size=2, max_size=4, unique=True))
+    logs = []
+    for position, role in enumerate(names):
+        origin = f"{name}/{role}"
+        schema = draw(st.one_of(st.just(""), hexadecimal(32)))
+        key = vkey(origin, position)
+        if position == 0:
+            logs.append(TrustedLog(origin=origin, role="gateway", key=key, schema=schema))
+        else:
+            logs.append(TrustedLog(origin=origin, role="twin", key=key, schema=schema, follows=logs[0].origin))
+    models = st.builds(
+        TrustedModel,
+        name=st.from_regex(r"\A[A-Za-z0-9._-]{1,100}\Z"),
+        hash=hexadecimal(32),
+        parameters=hexadecimal(32),
+    )
+    ids = st.integers(1, 2**63 - 1)
+    return Trust(
+        bench=TrustedBench(name=name, simulated=draw(st.booleans())),
+        log=tuple(logs),
+        chain=TrustedChain(
+            id=draw(ids),
+            genesis="0x" + draw(hexadecimal(32)),
+            contract="0x" + draw(hexadecimal(20)).upper(),
+            code="0x" + draw(hexadecimal(32)),
+            submitter="0x" + draw(hexadecimal(20)),
+            confirmations=draw(st.integers(1, 10_000)),
+        ),
+        model=tuple(draw(st.lists(models, max_size=3, unique_by=lambda model: (model.hash, model.parameters)))),
+        limits=Limits(
+            heartbeat_s=draw(st.floats(min_value=0, max_value=86_400, exclude_min=True)),
+            twin_lag=draw(st.integers(0, 2**63 - 1)),
+        ),
+    )
+
+
+@given(trusts())
+def test_a_trust_file_loads_back_to_the_same_value(trust: Trust) -> None:
+    assert parse_trust(render_trust(trust)) == trust
+
+
+def test_values_are_those_of_the_file(tmp_path: Path) -> None:
+    path = tmp_path / "trust.toml"
+    write_trust(path, TRUST)
+    trust = load_trust(path)
+    assert trust == TRUST
+    assert (trust.log[0].schema_hash, trust.log[1].schema_hash) == ("ab" * 32, "")
+    assert not trust.bench.simulated
+
+
+def test_every_table_is_explained() -> None:
+    for header in ("[bench]", "[[log]]", "[chain]", "[[model]]", "[limits]"):
+        before = TEXT[: TEXT.index(f"\n{header}\n")]
+        assert before.splitlines()[-1].startswith("# "), header
+
+
+def test_an_existing_trust_file_is_never_replaced(tmp_path: Path) -> None:
+    path = tmp_path / "trust.toml"
+    path.write_text("mine", encoding="utf-8")
+    with pytest.raises(UsageError, match=r"trust\.toml: a trust file stands here already.*\n  mend: keep it"):
+        write_trust(path, TRUST)
+    assert path.read_text(encoding="utf-8") == "mine"
+
+
+def test_a_folder_that_is_not_there_is_named(tmp_path: Path) -> None:
+    with pytest.raises(UsageError, match=r"trust\.toml: cannot be written: .*\n  mend: name a place"):
+        write_trust(tmp_path / "absent" / "trust.toml", TRUST)
+
+
+def test_a_missing_trust_file_is_named_with_its_mend(tmp_path: Path) -> None:
+    with pytest.raises(UsageError, match=r"trust\.toml: there is no such trust file\n  mend: .*`testbed init`"):
+        load_trust(tmp_path / "trust.toml")
+
+
+# Each fault alone: the change, then problem and mend.
+FAULTS: dict[str, tuple[str, str, str, str]] = {
+    "typo": ("twin_lag =", "twin_lga =", "limits.twin_lga: unknown key", 'did you mean "twin_lag"?'),
+    "typo in an alias": (
+        'schema = "ab',
+        'schmea = "ab',
+        "log[1].schmea: unknown key",
+        'did you mean "schema"?',
+    ),
+    "name of the field, not of the key": (
+        'schema = "ab',
+        'schema_hash = "ab',
+        "log[1].schema_hash: unknown key",
+        'did you mean "schema"?',
+    ),
+    "short hash": (
+        f'hash = "{"cd" * 32}"',
+        'hash = "cdcd"',
+        'model.hash: "cdcd" does not fit here',
+        "give a SHA-256: 64 lower-case hexadecimal digits",
+    ),
+    "upper-case hash": (
+        f'"{"ab" * 32}"',
+        f'"{"AB" * 32}"',
+        f'log[1].schema: "{"AB" * 29}A does not fit here',
+        'give 64 lower-case hexadecimal digits, or ""',
+    ),
+    "address without 0x": (
+        f'"0x{"aB" * 20}"',
+        f'"{"aB" * 20}"',
+        f'chain.contract: "{"aB" * 20}" does not fit here',
+        "give an address: 0x and 40 hexadecimal digits",
+    ),
+    "simulated in quotes": (
+        "simulated = false",
+        'simulated = "false"',
+        'bench.simulated: "false" does not fit here',
+        "give true or false",
+    ),
+    "no confirmations": (
+        "confirmations = 1",
+        "confirmations = 0",
+        "chain.confirmations: 0 does not fit here",
+        "give a number of blocks, 1..10000",
+    ),
+    "unknown role": (
+        'role = "twin"',
+        'role = "twni"',
+        'log[2].role: "twni" is none of: gateway, twin',
+        'did you mean "twin"?',
+    ),
+    "two logs of one origin": (
+        f'origin = "cell/twin"\nrole = "twin"\nkey = "{TWIN}"\nschema = ""\nfollows = "cell/gateway"',
+        f'origin = "cell/gateway"\nrole = "gateway"\nkey = "{GATEWAY}"',
+        'log[2].origin: "cell/gateway" is there twice',
+        "keep one [[log]] for each origin",
+    ),
+    "key of another name": (
+        f'key = "{TWIN}"',
+        f'key = "{GATEWAY}"',
+        'log[2].key: is the key of "cell/gateway", not of "cell/twin"',
+        "copy the key of this very log",
+    ),
+    "one key for two logs": (
+        f'key = "{TWIN}"',
+        f'key = "{vkey("cell/twin", 1)}"',
+        "log[2].key: is the key of cell/gateway as well: one could sign for the other",
+        "give each log a key of its own",
+    ),
+    "twin that follows nothing": (
+        'follows = "cell/gateway"',
+        'follows = ""',
+        "log[2].follows: is missing",
+        "add follows = the origin of the gateway's log",
+    ),
+    "twin that follows a stranger": (
+        'follows = "cell/gateway"',
+        'follows = "cell/gatewya"',
+        'log[2].follows: there is no gateway "cell/gatewya"',
+        'did you mean "cell/gateway"?',
+    ),
+    "gateway that follows": (
+        'follows = ""',
+        'follows = "cell/twin"',
+        "log[1].follows: a gateway follows a PLC, not a log",
+        'leave follows out, or write role = "twin"',
+    ),
+}
+
+
+def refusal(text: str) -> str:
+    with pytest.raises(UsageError) as caught:
+        parse_trust(text)
+    return str(caught.value)
+
+
+def line_of(text: str, change: str) -> int:
+    return text[: text.index(change)].count("\n") + 1
+
+
+@pytest.mark.parametrize("fault", FAULTS)
+def test_each_fault_is_named_with_its_mend(fault: str) -> None:
+    old, new, problem, mend = FAULTS[fault]
+    assert TEXT.count(old) == 1
+    assert refusal(TEXT.replace(old, new)) == f"trust.toml:{line_of(TEXT, old)}: {problem}\n  mend: {mend}"
+
+
+def test_a_damaged_key_is_refused() -> None:
+    digit = GATEWAY.index("+") + 1
+    damaged = GATEWAY[:digit] + ("0" if GATEWAY[digit] != "0" else "1") + GATEWAY[digit + 1 :]
+    message = refusal(TEXT.replace(GATEWAY, damaged))
+    assert f"trust.toml:{line_of(TEXT, GATEWAY)}: log[1].key: is no verifier key: " in message
+    assert "\n  mend: copy the whole key, name+hash+base64, from its owner" in message
+
+
+def test_a_trust_file_without_logs_trusts_nothing() -> None:
+    logs = TEXT[TEXT.index("[[log]]") : TEXT.index("[chain]")]
+    message = refusal("log = []\n" + TEXT.replace(logs, ""))
+    assert message == "trust.toml:1: log: is empty\n  mend: trust at least one [[log]]"
+
+
+def test_a_model_that_stands_twice_is_refused() -> None:
+    model = TEXT[TEXT.index("[[model]]") : TEXT.index("# heartbeat_s")]
+    message = refusal(TEXT.replace(model, model + model))
+    assert "model[2] (water_cell_v1): this model stands here already" in message
+    assert message.endswith("\n  mend: keep one of the two")
+
+
+def test_all_problems_are_told_at_once() -> None:
+    message = refusal(TEXT.replace("confirmations = 1", "confirmations = 0").replace(TWIN, GATEWAY))
+    assert message.startswith("trust.toml: 2 problems\n")
+    assert 'log[2].key: is the key of "cell/gateway", not of "cell/twin"\n  mend: ' in message
+    assert "chain.confirmations: 0 does not fit here\n  mend: give a number of blocks, 1..10000" in message
