@@ -3,8 +3,8 @@ pragma solidity 0.8.37;
 
 /// @title Merkle tree proofs of RFC 9162 with SHA-256
 /// @notice Both checks end only when the path is used up exactly: a missing or an extra hash is a wrong proof.
-/// @dev Sizes are numbers of leaves, at most 2^64 - 1. Order is evidence: a pair is never sorted. A root does not hold its
-/// size: what binds the two is the signature of the checkpoint that they come from.
+/// @dev Sizes are numbers of leaves, at most 2^64 - 1. Order is evidence: a pair is never sorted. A root does not
+/// hold its size: what binds the two is the signature of the checkpoint that they come from.
 library Rfc9162 {
     /// @notice Does the tree of `oldSize` leaves stand unchanged at the front of the tree of `size` leaves?
     /// @dev RFC 9162, section 2.1.4.2. Asks for 0 < oldSize < size; anything else is answered with false.

@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: MIT
 pragma solidity 0.8.37;
 
-/// @dev RFC 9162, section 2.1, as it is defined: recursion over leaf hashes that follow from a seed. Slow, and on purpose
-/// without a line in common with src/Rfc9162.sol.
+/// @dev RFC 9162, section 2.1, as it is defined: recursion over leaf hashes that follow from a seed. Slow, and on
+/// purpose without a line in common with src/Rfc9162.sol.
 library Reference {
     function leafHash(uint256 seed, uint256 index) internal pure returns (bytes32) {
         return sha256(abi.encodePacked(bytes1(0x00), seed, index));

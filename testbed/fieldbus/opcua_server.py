@@ -111,7 +111,7 @@ class OpcUaServer:
         self._task = asyncio.create_task(self._publish_on())
 
     async def stop(self) -> None:
-        """Close all sessions and stop listening."""
+        """Close all connections and stop listening."""
         if self._task is not None:
             self._task.cancel()
             with suppress(asyncio.CancelledError):
@@ -180,9 +180,9 @@ class OpcUaServer:
         self._results[id(request)] = results
 
     def _after_write(self, event: ServerItemCallback, _service: object) -> None:
-        """Put their results back in the order in which the client asked (OPC 10000-4, section 5.10.4)."""
+        """Put their results back in the order in which the client asked (OPC 10000-4, service Write)."""
         results = self._results.pop(id(event.request_params), None)
-        if results is not None:
+        if event.is_external and results is not None:
             others = iter(list(event.response_params))
             event.response_params[:] = [next(others) if result is None else result for result in results]
 

@@ -45,14 +45,19 @@ def load(name: str) -> Model:
 
 
 def source(name: str) -> bytes:
-    """The model's file with newlines as LF, so that a checkout's newline style does not change its hash."""
+    """The model's file as it stands. Raises UsageError where there is none."""
     _must_exist(name)
-    return (resources.files("testbed.model") / f"{name}.py").read_bytes().replace(b"\r\n", b"\n")
+    return (resources.files("testbed.model") / f"{name}.py").read_bytes()
+
+
+def hash_of(text: bytes) -> bytes:
+    """SHA-256 of a model's source with newlines as LF, so that a checkout's newline style does not change it."""
+    return hashlib.sha256(text.replace(b"\r\n", b"\n")).digest()
 
 
 def model_hash(name: str) -> bytes:
-    """SHA-256 of `source(name)`: what a twin record and a trust file call the model."""
-    return hashlib.sha256(source(name)).digest()
+    """What a twin record and a trust file call the model: `hash_of` its source."""
+    return hash_of(source(name))
 
 
 def frozen() -> dict[str, bytes]:

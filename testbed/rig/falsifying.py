@@ -1,0 +1,162 @@
+"""Puts a falsification together: which attack, on which log, at which place under an anchor."""
+
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
+from enum import Enum
+
+from testbed.attacks import chain as chain_attacks
+from testbed.attacks import published, records, twin
+from testbed.attacks.target import Falsified, Target, TargetChain, TargetLog
+from testbed.chain.journal import read_journal
+from testbed.core.entry import Kind
+from testbed.core.errors import UsageError
+from testbed.core.tags import Value
+from testbed.keys.files import read_secret
+from testbed.record.entry import decode_entry
+from testbed.rig.bench import Bench
+from testbed.rig.initialize import read_dev_chain
+from testbed.rig.locks import held_roles
+from testbed.rig.paths import Paths
+from testbed.store.sqlite import LogStore
+
+
+class Place(Enum):
+    """Which of the records that the newest anchor covers."""
+
+    FIRST = "first"
+    MIDDLE = "middle"
+    LAST = "last"
+
+
+@dataclass(frozen=True, slots=True)
+class Request:
+    """What to falsify. index wins over place; tag and value: for a changed value only; role: whose log."""
+
+    kind: str
+    role: str
+    place: Place = Place.MIDDLE
+    index: int | None = None
+    tag: str = "tank2.level"
+    value: Value | None = None
+
+
+def target_of(bench: Bench) -> Target:
+    """The bench as an attacker finds it. Raises UsageError while it runs, or where nothing was anchored."""
+    running = held_roles(bench)
+    if running:
+        raise UsageError(f"the bench runs: {', '.join(running)}", "stop it first (Ctrl-C in its terminal)")
+    paths, own = Paths(bench.data), read_dev_chain(Paths(bench.data))
+    chain = TargetChain(
+        folder=paths.role_folder("chain"),
+        state=paths.chain_state,
+        journal=paths.journal,
+        key=read_secret(paths.key("anchor")),
+        chain_id=own.chain_id,
+        genesis_time_s=own.genesis_time_s,
+        funded=own.funded,
+    )
+    return Target(_log(bench, paths, bench.reader.name), _log(bench, paths, bench.twin.name), chain, bench.tags)
+
+
+async def falsify(bench: Bench, request: Request) -> Falsified:
+    """Do it. Raises UsageError, with nothing changed, where the request makes no sense for this bench."""
+    target = target_of(bench)
+    if request.kind not in KINDS:
+        raise UsageError(f"there is no falsification {request.kind!r}", f"choose one of {', '.join(KINDS)}")
+    roles = {bench.reader.name: target.source, bench.twin.name: target.twin}
+    if request.role not in roles:
+        raise UsageError(f"there is no log {request.role!r}", f"choose one of {', '.join(roles)}")
+    return await KINDS[request.kind][1](target, roles[request.role], request)
+
+
+def _at(log: TargetLog, request: Request) -> int:
+    """The record that is meant: the first, a middle or the last one that only the newest anchor covers."""
+    if request.index is not None:
+        return request.index
+    if not log.sizes:
+        raise UsageError(f"{log.origin} was not anchored yet", "run the bench longer, or name a record with --index")
+    first, last = (log.sizes[-2] if len(log.sizes) > 1 else 0), log.sizes[-1] - 1
+    return {Place.FIRST: first, Place.MIDDLE: (first + last) // 2, Place.LAST: last}[request.place]
+
+
+async def _value(target: Target, log: TargetLog, request: Request) -> Falsified:
+    return records.change_value(target, log, _at(log, request), request.tag, request.value)
+
+
+async def _delete(_: Target, log: TargetLog, request: Request) -> Falsified:
+    return records.delete(log, _at(log, request))
+
+
+async def _insert(_: Target, log: TargetLog, request: Request) -> Falsified:
+    return records.insert(log, _at(log, request))
+
+
+async def _swap(_: Target, log: TargetLog, request: Request) -> Falsified:
+    return records.swap(log, _at(log, request))
+
+
+async def _tile(_: Target, log: TargetLog, request: Request) -> Falsified:
+    return published.change_tile(log, _at(log, request))
+
+
+async def _upper_tile(_: Target, log: TargetLog, request: Request) -> Falsified:
+    count = published.published_size(log) >> 8
+    chosen = {Place.FIRST: 0, Place.MIDDLE: (count - 1) // 2, Place.LAST: count - 1}[request.place]
+    return published.change_upper_tile(log, 1, max(chosen if request.index is None else request.index, 0))
+
+
+async def _checkpoint(_: Target, log: TargetLog, request: Request) -> Falsified:
+    with LogStore.read(log.store) as store:
+        found = store.next_checkpoint(_at(log, request))
+    if found is None:
+        raise UsageError(f"{log.origin} has no checkpoint over that record", "choose a smaller --index")
+    return published.change_checkpoint(log, found[0])
+
+
+async def _twin_record(target: Target, _: TargetLog, request: Request) -> Falsified:
+    wanted = _at(target.twin, request)
+    with LogStore.read(target.twin.store) as store:
+        kinds = [decode_entry(row.entry).kind for row in store.rows()]
+    if request.index is None:
+        # The place may hold another kind of record: take the nearest twin record.
+        twins = [index for index, kind in enumerate(kinds) if kind is Kind.TWIN and index < target.twin.sizes[-1]]
+        wanted = min(twins, key=lambda index: abs(index - wanted), default=wanted)
+    return twin.rewrite_record(target.twin, wanted)
+
+
+async def _slot(target: Target, log: TargetLog, _: Request) -> Falsified:
+    return await chain_attacks.change_slot(target.chain, log.origin)
+
+
+async def _chain(target: Target, log: TargetLog, request: Request) -> Falsified:
+    heights = chain_attacks.anchored_heights(target.chain, log.origin)
+    if not heights:
+        raise UsageError(f"{log.origin} was not anchored yet", "run the bench longer")
+    chosen = {Place.FIRST: heights[0], Place.MIDDLE: heights[len(heights) // 2], Place.LAST: heights[-1]}
+    return await chain_attacks.rewrite_chain(
+        target.chain, chosen[request.place] if request.index is None else request.index
+    )
+
+
+Attack = Callable[[Target, TargetLog, Request], Awaitable[Falsified]]
+
+KINDS: dict[str, tuple[str, Attack]] = {
+    "value": ("a value in one logged state (--tag, --to)", _value),
+    "delete": ("a record is deleted from the store", _delete),
+    "insert": ("a made-up record is pushed into the store", _insert),
+    "swap": ("two records change places in the store", _swap),
+    "tile": ("a leaf hash in a level-0 tile", _tile),
+    "upper-tile": ("a hash in a level-1 tile (--index: which; from 256 records on)", _upper_tile),
+    "checkpoint": ("the root in a stored checkpoint", _checkpoint),
+    "twin-record": ("a twin record, re-signed with the twin's own key", _twin_record),
+    "slot": ("the contract's slot of a log", _slot),
+    "chain": ("the chain, rewritten at an anchored height (--index: block) and rebuilt upwards", _chain),
+}
+"""Every falsification: what it is, and what does it."""
+
+
+def _log(bench: Bench, paths: Paths, role: str) -> TargetLog:
+    anchored = [step.intent.anchored for step in read_journal(paths.journal).steps if step.mined is not None]
+    origin = bench.origin(role)
+    sizes = tuple(one.size for one in anchored if one is not None and one.origin == origin)
+    return TargetLog(origin, paths.log(role), paths.tlog(role), read_secret(paths.key(role)), sizes)
