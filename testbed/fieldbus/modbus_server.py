@@ -9,9 +9,10 @@ Exceptions (Modbus Application Protocol V1.1b3, section 7): 01 function not supp
 a part of a tag; 03 value out of range; 04 the PLC does not take writes; 0B another unit.
 
 Known defects of pymodbus 3.16's connection handling, which stands below this module: of several requests in one TCP
-segment only the last is answered; an unknown function or a quantity beyond its limit is answered by function byte
-0x80; a coil value other than FF00 and 0000 counts as on; a frame with a wrong protocol identifier makes the
-connection deaf; coils are checked in groups of 16, so the rest of a group reads as off instead of 02.
+segment only the first is answered, and of several that follow at once one may be answered twice and another never (a
+client that waits for each answer is served well); an unknown function or a quantity beyond its limit is answered by
+function byte 0x80; a coil value other than FF00 and 0000 counts as on; a frame with a wrong protocol identifier makes
+the connection deaf; coils are checked in groups of 16, so the rest of a group reads as off instead of 02.
 """
 
 import asyncio

@@ -2,6 +2,8 @@
 
 <data>/<role>/key             secret of a role, 0600
 <data>/<role>/lock            held by the process that runs the role
+<data>/<role>/status.json     what the running role says of itself
+<data>/<role>/output.log      what it printed under `testbed up`
 <data>/gateway/log.sqlite     a log's entries and bodies; the twin's likewise
 <data>/gateway/tlog/          checkpoint and tile/...
 <data>/anchor/journal.jsonl   every transaction and block of the dev node
@@ -30,6 +32,14 @@ class Paths:
     def lock(self, role: str) -> Path:
         """Held while the role runs, so that no second process writes its log."""
         return self.role_folder(role) / "lock"
+
+    def status(self, role: str) -> Path:
+        """What the running role says of itself, JSON; derived, and gone when it ends cleanly."""
+        return self.role_folder(role) / "status.json"
+
+    def output(self, role: str) -> Path:
+        """What a supervised role printed."""
+        return self.role_folder(role) / "output.log"
 
     def log(self, role: str) -> Path:
         """The role's log: an SQLite file."""

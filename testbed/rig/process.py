@@ -1,0 +1,162 @@
+"""One role as a process: takes its lock, waits for what it reads, steps until it is told to stop, says how it goes."""
+
+import asyncio
+import json
+import logging
+import os
+import signal
+import sys
+from collections.abc import Callable
+from contextlib import suppress
+
+from testbed.core.clock import Clock, SystemClock
+from testbed.core.entropy import Entropy, SystemEntropy
+from testbed.core.errors import ChainError, DeviceError, NodeUnreachable, StoreError, UsageError
+from testbed.rig.auditing import running_node
+from testbed.rig.bench import Bench
+from testbed.rig.locks import role_lock, role_names
+from testbed.rig.paths import Paths
+from testbed.rig.roles import AnchorRole, ChainRole, Facts, GatewayRole, PlcRole, Role, TwinRole
+from testbed.store.files import write_atomic
+from testbed.store.sqlite import LogStore
+
+_LOG = logging.getLogger("testbed")
+_STATUS_S = 0.5
+_RETRY_S = (0.2, 0.5, 1.0, 2.0, 5.0)
+_WAIT_S = 0.05
+
+
+async def run_role(bench: Bench, role: str, *, with_parent: bool = False) -> None:
+    """Run `role` until SIGTERM or SIGINT, or until standard input ends where the process lives with its parent.
+
+    Raises UsageError for an unknown role or one that runs already; StoreError when its log is not what it left.
+    """
+    if role not in role_names(bench):
+        raise UsageError(f"there is no role {role!r}", f"choose one of {', '.join(role_names(bench))}")
+    stopping = asyncio.Event()
+    loop = asyncio.get_running_loop()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        loop.add_signal_handler(number, stopping.set)
+    if with_parent:
+        loop.add_reader(sys.stdin.fileno(), lambda: None if os.read(0, 1) else stopping.set())
+    with role_lock(bench, role):
+        status = _Status(bench, role)
+        try:
+            built = await _build(bench, role, stopping, status)
+            if built is not None:
+                await _drive(built, stopping, status)
+        finally:
+            status.clear()
+
+
+async def _drive(role: Role, stopping: asyncio.Event, status: "_Status") -> None:
+    """Start, step by step, stop. Trouble with a device or a node is waited out; trouble with a log is not."""
+    loop = asyncio.get_running_loop()
+    await _patiently(role.start, stopping, status)
+    deadline, retries = loop.time(), 0
+    while not stopping.is_set():
+        try:
+            await role.step()
+            retries = 0
+            status.write("running", "", role.facts())
+        except (DeviceError, ChainError) as error:
+            status.write("waiting", error.problem, {})
+            _LOG.warning("%s", error.problem)
+            await _pause(stopping, _RETRY_S[min(retries, len(_RETRY_S) - 1)])
+            retries += 1
+        # What could not be done in time is left out, not made up for.
+        deadline = max(deadline + role.period_s, loop.time())
+        await _pause(stopping, deadline - loop.time())
+    with suppress(NodeUnreachable):
+        await role.stop()
+
+
+async def _build(bench: Bench, role: str, stopping: asyncio.Event, status: "_Status") -> Role | None:
+    """The role, once the logs and the node that it reads are there; None when told to stop before."""
+    clock, entropy, paths = SystemClock(), SystemEntropy(), Paths(bench.data)
+    needs = {bench.twin.name: [bench.twin.follows], "anchor": [bench.reader.name, bench.twin.name]}.get(role, [])
+    while not all(_is_log(paths, name) for name in needs):
+        status.write("waiting", f"for the log of {' and '.join(needs)}", {})
+        await _pause(stopping, _WAIT_S)
+        if stopping.is_set():
+            return None
+    if role == "anchor" and bench.chain.kind == "anvil":
+        while running_node(paths) is None:
+            status.write("waiting", "for the chain", {})
+            await _pause(stopping, _WAIT_S)
+            if stopping.is_set():
+                return None
+    return _make(bench, role, clock, entropy)
+
+
+def _make(bench: Bench, role: str, clock: Clock, entropy: Entropy) -> Role:
+    makers: dict[str, Callable[[], Role]] = {
+        "plc": lambda: PlcRole(bench, real_time=True, modbus_port=bench.plc.modbus.port),
+        "chain": lambda: ChainRole(bench, bench.chain.port),
+        "anchor": lambda: AnchorRole(bench, clock, running_node(Paths(bench.data)) or bench.chain.url),
+        bench.reader.name: lambda: GatewayRole(bench, clock, entropy, bench.plc.modbus.port, simulated=False),
+        bench.twin.name: lambda: TwinRole(bench, clock, entropy, simulated=False),
+    }
+    return makers[role]()
+
+
+def _is_log(paths: Paths, role: str) -> bool:
+    """Whether a role's log is there and has its first records."""
+    try:
+        with LogStore.read(paths.log(role)) as store:
+            return store.latest_checkpoint() is not None
+    except StoreError:
+        return False
+
+
+async def _patiently(action: Callable[[], object], stopping: asyncio.Event, status: "_Status") -> None:
+    """Do `action`, again and again while the node does not answer."""
+    for attempt in range(10**9):
+        try:
+            result = action()
+            if asyncio.iscoroutine(result):
+                await result
+            return
+        except NodeUnreachable as error:
+            status.write("waiting", error.problem, {})
+            await _pause(stopping, _RETRY_S[min(attempt, len(_RETRY_S) - 1)])
+            if stopping.is_set():
+                return
+
+
+async def _pause(stopping: asyncio.Event, seconds: float) -> None:
+    """Wait, but no longer than until the stop."""
+    if seconds <= 0:
+        await asyncio.sleep(0)
+        return
+    with suppress(TimeoutError):
+        await asyncio.wait_for(stopping.wait(), seconds)
+
+
+class _Status:
+    """The role's status file: written when something changes, at most each half second."""
+
+    def __init__(self, bench: Bench, role: str) -> None:
+        self._path = Paths(bench.data).status(role)
+        self._last = ("", -1.0)
+
+    def write(self, state: str, problem: str, facts: Facts) -> None:
+        now = asyncio.get_running_loop().time()
+        if state == self._last[0] and now - self._last[1] < _STATUS_S:
+            return
+        self._last = (state, now)
+        document = {"pid": os.getpid(), "state": state, "problem": problem, **facts}
+        write_atomic(self._path, json.dumps(document).encode())
+
+    def clear(self) -> None:
+        self._path.unlink(missing_ok=True)
+
+
+def read_status(bench: Bench, role: str) -> dict[str, int | str]:
+    """What a role last said of itself; empty where it does not run."""
+    try:
+        found = json.loads(Paths(bench.data).status(role).read_text(encoding="utf-8"))
+    except (FileNotFoundError, ValueError):
+        return {}
+    return found if isinstance(found, dict) else {}
+
