@@ -8,7 +8,7 @@ from testbed.anchor.policy import Policy, is_due
 from testbed.anchor.submitter import AnchoredHead, Submitter
 from testbed.core.clock import Clock
 from testbed.core.entry import Row
-from testbed.core.errors import StoreError
+from testbed.core.errors import InvalidData, StoreError
 from testbed.keys.checkpoint import open_checkpoint
 from testbed.keys.ed25519 import VerifierKey
 from testbed.merkle.growth import growth_path
@@ -90,7 +90,10 @@ class Anchorer:
         return newest[0] if newest is not None else 0
 
     async def _anchor(self, log: _Followed, head: AnchoredHead, note: bytes) -> None:
-        checkpoint = open_checkpoint(note, log.key, log.key.name)
+        try:
+            checkpoint = open_checkpoint(note, log.key, log.key.name)
+        except InvalidData as error:
+            raise self._stops(log, f"its next checkpoint is not valid: {error}") from error
         if log.edge.size < head.size:
             log.edge.extend(self._leaves(log, log.edge.size, head.size))
         if head.size and log.edge.root() != head.root:
@@ -112,4 +115,6 @@ class Anchorer:
         return leaves
 
     def _stops(self, log: _Followed, what: str) -> StoreError:
-        return StoreError(f"the anchor stops: log {log.key.name}: {what}", "run `testbed verify` to see what was changed")
+        return StoreError(
+            f"the anchor stops: log {log.key.name}: {what}", "run `testbed verify` to see what was changed"
+        )

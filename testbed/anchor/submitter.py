@@ -94,6 +94,9 @@ class Submitter:
         parent = await self._node.block("latest")
         if parent is None:
             raise ChainError(f"{self._node.url} has no newest block")
+        top = self._top
+        if self._dev_node and top is not None and parent.hash != top.block_hash:
+            raise self._foreign(f"its newest block is {parent.number}, another one than {top.height} of the journal")
         timestamp = max(parent.timestamp, self._clock.now_ns() // 10**9) if self._dev_node else None
         intent = Intent(len(self._journal.steps), parent.number + 1, parent.hash, timestamp, raw, anchoring)
         self._journal.intent(intent)
@@ -144,14 +147,26 @@ class Submitter:
             if step.mined is not None:
                 await self._same_block(step.mined)
         if steps and steps[-1].mined is None:
-            intent = steps[-1].intent
-            known = await self._node.receipt(read_transaction(intent.transaction).hash)
-            await self._record(intent, known or await self._send(intent))
-        if self._dev_node and self._journal.steps:
-            top = self._journal.steps[-1].mined
-            if top is not None and await self._node.height() > top.height:
-                raise self._foreign(f"it has blocks above {top.height}, the last one of the journal")
+            await self._finish(steps[-1].intent)
+        top = self._top.height if self._top is not None else 0
+        if self._dev_node and await self._node.height() > top:
+            raise self._foreign(f"it has blocks above {top}, the last one of the journal")
         return len(lost)
+
+    async def _finish(self, intent: Intent) -> None:
+        """Bring the last intent to its end: it may not have been sent, be waiting, or be mined."""
+        tx_hash = read_transaction(intent.transaction).hash
+        receipt = await self._node.receipt(tx_hash)
+        if receipt is None and self._dev_node and await self._node.height() >= intent.height:
+            raise self._foreign(f"block {intent.height} is not made of the journal's transaction")
+        if receipt is None and await self._node.transaction(tx_hash) is not None:
+            receipt = await self._node.wait_for_receipt(tx_hash)
+        await self._record(intent, receipt or await self._send(intent))
+
+    @property
+    def _top(self) -> Mined | None:
+        """The newest block of the journal."""
+        return self._journal.steps[-1].mined if self._journal.steps else None
 
     async def _same_block(self, mined: Mined) -> None:
         block = await self._node.block(mined.height)

@@ -209,9 +209,14 @@ def _check_mined(intent: Intent, mined: Mined) -> None:
         raise InvalidData("transaction hash is not that of the intent's transaction")
     if (header.hash, header.number, header.timestamp) != (mined.block_hash, mined.height, mined.timestamp):
         raise InvalidData("block hash, height or timestamp is not the header's")
+    if intent.timestamp is None:
+        # On a network of others the transaction waits for its turn.
+        if mined.height < intent.height:
+            raise InvalidData("the block stands below the one that the intent names")
+        return
     if (mined.height, header.parent_hash) != (intent.height, intent.parent_hash):
         raise InvalidData("the block is not the one that the intent names")
-    if intent.timestamp not in (None, mined.timestamp):
+    if mined.timestamp != intent.timestamp:
         raise InvalidData("the block's timestamp is not the intent's")
 
 

@@ -108,6 +108,10 @@ class Node:
         """The code at an address, empty where no contract stands."""
         return wire.data("eth_getCode", await self.call("eth_getCode", address, "latest"))
 
+    async def code_hash(self, address: str) -> bytes:
+        """keccak256 of the code at an address, 32 bytes: what its account holds (EIP-1052)."""
+        return keccak(await self.code(address))
+
     async def nonce(self, address: str) -> int:
         """Number of transactions that the account has had mined."""
         answer = await self.call("eth_getTransactionCount", address, "latest")

@@ -48,9 +48,9 @@ class Anchoring:
 class Intent:
     """Written before anything is sent.
 
-    number: of the step, from 0; height: of the block that it will be in; parent_hash: of the block before that;
-    timestamp: that the block will have, s, None where the network sets it; transaction: signed, as it is sent;
-    anchored: None for the deployment.
+    number: of the step, from 0; height: of the block that it will be in, or the lowest that it can be in where others
+    send as well; parent_hash: of the block before that; timestamp: that the block will have, s, None where the network
+    sets it; transaction: signed, as it is sent; anchored: None for the deployment.
     """
 
     number: int

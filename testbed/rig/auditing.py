@@ -17,6 +17,7 @@ from testbed.rig.bench import Bench
 from testbed.rig.initialize import read_dev_chain
 from testbed.rig.paths import Paths
 from testbed.rig.recipe import approved_model
+from testbed.verify.evidence import Evidence
 from testbed.verify.gather import gather
 from testbed.verify.trust import LogRole, Trust, TrustedChain, TrustedLog, TrustedModel
 from testbed.verify.verdict import Checked, check
@@ -24,6 +25,11 @@ from testbed.verify.verdict import Checked, check
 
 async def audit(bench: Bench, trust: Path) -> Checked:
     """Check a bench against a trust file. Writes nothing into the bench. Raises UsageError for a bad trust file."""
+    return (await examine(bench, trust))[0]
+
+
+async def examine(bench: Bench, trust: Path) -> tuple[Checked, Evidence]:
+    """As audit, with what was read: for following one record through all layers."""
     trusted = auditor(trust_file.load_trust(trust))
     paths = Paths(bench.data)
     folders = {
@@ -31,7 +37,7 @@ async def audit(bench: Bench, trust: Path) -> Checked:
     }
     async with _node(bench, paths) as (node, problem):
         evidence = await gather(trusted, folders, paths.journal, node, problem)
-    return check(trusted, evidence, approved_model)
+    return check(trusted, evidence, approved_model), evidence
 
 
 def auditor(file: trust_file.Trust) -> Trust:

@@ -1,28 +1,37 @@
 """Files that a reader sees whole or not at all."""
 
+import contextlib
 import os
 from pathlib import Path
+
+from testbed.core.errors import StoreError
 
 
 def write_atomic(path: Path, data: bytes, *, durable: bool = False) -> None:
     """Replace `path` with `data`: written aside, then renamed, so that a reader sees the old bytes or the new ones.
 
     durable: also survive a power cut (fsync of file and folder). Derived files do without it.
+    Raises StoreError, with the old file as it was, when the disk refuses.
     """
     aside = path.with_name(f".{path.name}.{os.getpid()}.tmp")
     try:
-        handle = aside.open("wb")
-    except FileNotFoundError:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        handle = aside.open("wb")
-    with handle:
-        handle.write(data)
+        try:
+            handle = aside.open("wb")
+        except FileNotFoundError:
+            path.parent.mkdir(parents=True, exist_ok=True)
+            handle = aside.open("wb")
+        with handle:
+            handle.write(data)
+            if durable:
+                handle.flush()
+                os.fsync(handle.fileno())
+        aside.replace(path)
         if durable:
-            handle.flush()
-            os.fsync(handle.fileno())
-    aside.replace(path)
-    if durable:
-        sync_folder(path.parent)
+            sync_folder(path.parent)
+    except OSError as error:
+        with contextlib.suppress(OSError):
+            aside.unlink()
+        raise StoreError(f"{path}: not written: {error.strerror}", "check free space and permissions") from error
 
 
 def sync_folder(folder: Path) -> None:

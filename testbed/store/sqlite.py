@@ -9,6 +9,7 @@ import contextlib
 import sqlite3
 from collections.abc import Iterator, Sequence
 from pathlib import Path
+from typing import Any
 
 from testbed.core.entry import Row
 from testbed.core.errors import StoreError
@@ -24,39 +25,50 @@ CREATE TABLE checkpoints (size INTEGER PRIMARY KEY, note BLOB NOT NULL) STRICT;
 class LogStore:
     """The stored side of one log. `LogStore.create` for its one writer, `LogStore.read` for everybody else."""
 
-    def __init__(self, path: Path, connection: sqlite3.Connection) -> None:
+    def __init__(self, path: Path, connection: sqlite3.Connection, *, writes: bool) -> None:
         self.path = path
         self._connection = connection
+        self._writes = writes
 
     @classmethod
     def create(cls, path: Path) -> "LogStore":
-        """Open for writing; makes folder and file when they are missing."""
-        path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
+        """Open for writing; makes folder and file when they are missing. Raises StoreError for any other file."""
         try:
+            path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
             connection = sqlite3.connect(path, isolation_level=None, timeout=10)
-            connection.execute("PRAGMA journal_mode = WAL")
-            connection.execute("PRAGMA synchronous = FULL")
-            if connection.execute("PRAGMA user_version").fetchone() == (0,):
-                connection.executescript(
-                    f"BEGIN IMMEDIATE; {_SCHEMA}"
-                    f"PRAGMA application_id = {_APPLICATION_ID}; PRAGMA user_version = {_VERSION}; COMMIT;"
-                )
-        except sqlite3.Error as error:
+        except (OSError, sqlite3.Error) as error:
             raise _unreadable(path, error) from error
-        return cls(path, connection)._checked()
+        try:
+            _begin(path, connection)
+        except BaseException:
+            connection.close()
+            raise
+        return cls(path, connection, writes=True)
 
     @classmethod
     def read(cls, path: Path) -> "LogStore":
         """Open read-only; raises StoreError where there is no log."""
         if not path.is_file():
             raise StoreError(f"{path}: there is no log here", "start the bench once with `testbed up`")
+        address = f"{path.resolve().as_uri()}?mode=ro"
         try:
-            connection = sqlite3.connect(f"{path.resolve().as_uri()}?mode=ro", uri=True, isolation_level=None, timeout=10)
+            connection = sqlite3.connect(address, uri=True, isolation_level=None, timeout=10)
         except sqlite3.Error as error:
             raise _unreadable(path, error) from error
-        return cls(path, connection)._checked()
+        try:
+            _check_version(path, connection)
+        except BaseException:
+            connection.close()
+            raise
+        return cls(path, connection, writes=False)
 
     def close(self) -> None:
+        """Let go of the file; a writer first moves the write-ahead log into the database and empties it."""
+        if self._writes:
+            # A reader amid a query may hold it up; then it stays as it is for the next writer, and nothing is lost.
+            with contextlib.suppress(sqlite3.Error):
+                self._connection.execute("PRAGMA busy_timeout = 1000")
+                self._connection.execute("PRAGMA wal_checkpoint(TRUNCATE)")
         self._connection.close()
 
     def __enter__(self) -> "LogStore":
@@ -126,26 +138,41 @@ class LogStore:
         except sqlite3.Error as error:
             raise _unreadable(self.path, error) from error
 
-    def _select(self, query: str, arguments: tuple[int, ...] = ()) -> Iterator[tuple[int, bytes, bytes, bytes]]:
+    def _select(self, query: str, arguments: tuple[int, ...] = ()) -> Iterator[tuple[Any, ...]]:
         try:
             yield from self._connection.execute(query, arguments)
         except sqlite3.Error as error:
             raise _unreadable(self.path, error) from error
 
-    def _checked(self) -> "LogStore":
-        try:
-            found = (
-                self._connection.execute("PRAGMA application_id").fetchone()[0],
-                self._connection.execute("PRAGMA user_version").fetchone()[0],
+
+def _check_version(path: Path, connection: sqlite3.Connection) -> None:
+    """Raises StoreError unless the file is a log that this version writes."""
+    try:
+        names = ("application_id", "user_version")
+        found = tuple(connection.execute(f"PRAGMA {name}").fetchone()[0] for name in names)
+    except sqlite3.Error as error:
+        raise _unreadable(path, error) from error
+    if found != (_APPLICATION_ID, _VERSION):
+        raise StoreError(f"{path}: not a log of this version", "name another data folder in [bench] data")
+
+
+def _begin(path: Path, connection: sqlite3.Connection) -> None:
+    """Make the tables where there are none, and see to it that a commit is on disk when it is done."""
+    try:
+        # 0 until the first table is made; a file of somebody else's is not written to.
+        empty = connection.execute("PRAGMA schema_version").fetchone() == (0,)
+        if not empty:
+            _check_version(path, connection)
+        connection.execute("PRAGMA journal_mode = WAL")
+        connection.execute("PRAGMA synchronous = FULL")
+        if empty:
+            connection.executescript(
+                f"BEGIN IMMEDIATE; {_SCHEMA}"
+                f"PRAGMA application_id = {_APPLICATION_ID}; PRAGMA user_version = {_VERSION}; COMMIT;"
             )
-        except sqlite3.Error as error:
-            self.close()
-            raise _unreadable(self.path, error) from error
-        if found != (_APPLICATION_ID, _VERSION):
-            self.close()
-            raise StoreError(f"{self.path}: not a log of this version", "name another data folder in [bench] data")
-        return self
+    except sqlite3.Error as error:
+        raise _unreadable(path, error) from error
 
 
-def _unreadable(path: Path, error: sqlite3.Error) -> StoreError:
+def _unreadable(path: Path, error: Exception) -> StoreError:
     return StoreError(f"{path}: SQLite cannot read the log: {error}", "restore the file from a backup")

@@ -46,6 +46,11 @@ class Publisher:
             (self._folder / path).unlink(missing_ok=True)
         self._due, self._partials, self._published = [], set(partials), note
 
+    def published(self) -> bytes | None:
+        """The `checkpoint` file as it stands, None where there is none."""
+        file = self._folder / "checkpoint"
+        return file.read_bytes() if file.is_file() else None
+
     def restore(self, note: bytes | None) -> list[str]:
         """After every stored entry was added: make the folder agree with them.
 
@@ -66,6 +71,9 @@ class Publisher:
         for stale in self._folder.glob("tile/**/*.p/*"):
             if str(stale.relative_to(self._folder)) not in partials:
                 stale.unlink()
+        # Files that a killed writer had not given their name yet.
+        for unfinished in self._folder.glob("**/.*.tmp"):
+            unfinished.unlink()
         write_atomic(self._folder / "checkpoint", note)
         self._due, self._partials, self._published = [], set(partials), note
         return sorted(rebuilt)

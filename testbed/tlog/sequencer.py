@@ -42,8 +42,9 @@ class Appended:
 class Log:
     """One append-only log with its one writer. The origin is the signing key's name.
 
-    Opening reads the whole store once: it must rebuild the root of its own last checkpoint, or the log is not
-    continued (StoreError), so that a writer never signs over records that somebody else changed.
+    Opening reads the whole store once: it must rebuild the root of its own last checkpoint and hold the one that was
+    published, or the log is not continued (StoreError), so that a writer never signs over records that somebody else
+    changed, nor a second time over the indices of a log that was set back.
     """
 
     def __init__(self, key: SigningKey, store: RecordStore, publisher: Publisher, entropy: Entropy) -> None:
@@ -56,6 +57,7 @@ class Log:
         self._next_seq: dict[str, int] = {}
         self._note: bytes | None = None
         self._restore()
+        self._check_published()
         self.rebuilt_tiles = publisher.restore(self._note)
 
     @property
@@ -120,6 +122,17 @@ class Log:
         if signed != Checkpoint(self.origin, self._edge.size, self._edge.root()):
             raise self._disagrees(f"its records do not give the root of its checkpoint of size {signed.size}")
         self._note = note
+
+    def _check_published(self) -> None:
+        """What is published was committed before, so the store has it."""
+        published = self._publisher.published()
+        try:
+            signed = open_checkpoint(published or b"", self._key.verifier(), self.origin)
+        except InvalidData:
+            return  # not this log's own word: it is derived, and written anew
+        found = self._store.latest_checkpoint(signed.size)
+        if found is None or open_checkpoint(found[1], self._key.verifier(), self.origin) != signed:
+            raise self._disagrees(f"its published checkpoint of size {signed.size} is not in the store")
 
     def _disagrees(self, what: str) -> StoreError:
         return StoreError(

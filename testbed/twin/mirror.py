@@ -82,11 +82,7 @@ class Mirror:
         self._pending: list[LeafRef] = []
         self._state = recipe.model.initial(recipe.parameters)
         self._edge = CompactRange()
-        last = _last_record(history)
-        if last is not None:
-            self._state = last.state
-            for row in source.rows(0, last.inputs[-1].index + 1):
-                self._edge.append(leaf_hash(row.entry))
+        self._go_on(history)
 
     @property
     def consumed(self) -> int:
@@ -103,6 +99,9 @@ class Mirror:
             # The next commit alone may be larger than a batch.
             found = self._source.next_checkpoint(self.consumed)
         if found is None:
+            newest = self._source.latest_checkpoint()
+            if self.consumed > (newest[0] if newest is not None else 0):
+                raise self._stops(f"it ends below record {self.consumed - 1}, which was consumed")
             return 0
         note = found[1]
         try:
@@ -119,13 +118,9 @@ class Mirror:
             pending.append(LeafRef(checkpoint.origin, row.index, digest))
             body = self._open(row)
             if isinstance(body, State):
-                state, outputs = self._recipe.model.step(
-                    self._recipe.parameters, state, self._recipe.readings(body)
-                )
+                state, outputs = self._recipe.model.step(self._recipe.parameters, state, self._recipe.readings(body))
                 records.append(
-                    TwinRecord(
-                        tuple(pending), self._recipe.model_hash, self._recipe.parameters_hash, state, outputs
-                    )
+                    TwinRecord(tuple(pending), self._recipe.model_hash, self._recipe.parameters_hash, state, outputs)
                 )
                 pending = []
         if edge.size != checkpoint.size or edge.root() != checkpoint.root:
@@ -137,14 +132,34 @@ class Mirror:
         self._edge, self._pending, self._state = edge, pending, state
         return len(records)
 
+    def _go_on(self, history: Iterable[Row]) -> None:
+        """Take up state and place from the last record of `history`; the source must be what it was then."""
+        try:
+            last, note = _last_step(history)
+            if last is None:
+                return
+            seen = open_checkpoint(note, self._source_key, self._source_key.name)
+        except InvalidData as error:
+            raise self._stops(f"the twin's own last record does not say where it stood: {error}") from error
+        self._state = last.state
+        consumed = last.inputs[-1].index + 1
+        self._edge.extend(leaf_hash(row.entry) for row in self._source.rows(0, consumed))
+        edge = self._edge.copy()
+        edge.extend(leaf_hash(row.entry) for row in self._source.rows(consumed, seen.size))
+        if (edge.size, edge.root()) != (seen.size, seen.root):
+            raise self._stops(f"its first {seen.size} records are not those that the twin has seen")
+
     def _open(self, row: Row) -> Body | None:
         """The body of a State; other kinds are named as inputs but drive nothing."""
-        entry = decode_entry(row.entry)
-        if entry.kind is not Kind.STATE:
-            return None
-        if row.body is None or commitment(row.salt, row.body) != entry.commitment:
-            raise self._stops(f"record {row.index} does not open its commitment")
-        return decode_body(entry.kind, row.body)
+        try:
+            entry = decode_entry(row.entry)
+            if entry.kind is not Kind.STATE:
+                return None
+            if row.body is None or commitment(row.salt, row.body) != entry.commitment:
+                raise self._stops(f"record {row.index} does not open its commitment")
+            return decode_body(entry.kind, row.body)
+        except InvalidData as error:
+            raise self._stops(f"record {row.index} cannot be read: {error}") from error
 
     def _stops(self, what: str) -> StoreError:
         return StoreError(
@@ -153,12 +168,14 @@ class Mirror:
         )
 
 
-def _last_record(history: Iterable[Row]) -> TwinRecord | None:
-    last: Row | None = None
+def _last_step(history: Iterable[Row]) -> tuple[TwinRecord | None, bytes]:
+    """The last twin record, None before the first, and the source's checkpoint that covers its inputs."""
+    last: dict[Kind, Row] = {}
     for row in history:
-        if decode_entry(row.entry).kind is Kind.TWIN:
-            last = row
-    if last is None or last.body is None:
-        return None
-    body = decode_body(Kind.TWIN, last.body)
-    return body if isinstance(body, TwinRecord) else None
+        last[decode_entry(row.entry).kind] = row
+    if Kind.TWIN not in last or Kind.PEER not in last:
+        return None, b""
+    record, peer = (decode_body(kind, last[kind].body or b"") for kind in (Kind.TWIN, Kind.PEER))
+    if not isinstance(record, TwinRecord) or not isinstance(peer, Peer):
+        raise InvalidData("not a twin record and its peer")
+    return record, peer.checkpoint

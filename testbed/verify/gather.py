@@ -3,8 +3,6 @@
 from collections.abc import Iterable, Mapping
 from pathlib import Path
 
-from eth_utils.crypto import keccak
-
 from testbed.chain.journal import Contents, read_journal
 from testbed.chain.rpc import Node
 from testbed.core.errors import ChainError, InvalidData, StoreError
@@ -129,7 +127,7 @@ async def _ask(chain: TrustedChain, origins: Iterable[str], contents: Contents |
         chain_id=await node.chain_id(),
         genesis=genesis.hash,
         height=await node.height(),
-        code_hash=keccak(await node.code(chain.contract)),
+        code_hash=await node.code_hash(chain.contract),
         blocks=blocks,
         slots={slot: await node.storage(chain.contract, slot) for slot in slots},
     )

@@ -42,6 +42,7 @@ async def test_the_contract_stands_where_it_was_computed(node: Node, replay: Rep
     contract = contract_address(address_of(KEY), 0)
     assert contract == recorded["contract"]
     assert await node.code(contract) == load_artifact().runtime
+    assert await node.code_hash(contract) == load_artifact().code_hash
 
 
 async def test_each_anchor_replaces_the_slot_and_tells(

@@ -1,0 +1,68 @@
+"""`testbed init`: keys, genesis and trust file of a bench, once."""
+
+import argparse
+import asyncio
+import json
+from pathlib import Path
+
+from testbed.cli.options import add_bench, add_json, bench_file, port_shift
+from testbed.core.clock import SystemClock
+from testbed.core.entropy import SystemEntropy
+from testbed.core.errors import UsageError
+from testbed.rig.bench import load_bench
+from testbed.rig.default import default_text
+from testbed.rig.initialize import check_fresh, initialize
+
+Subparsers = argparse._SubParsersAction  # noqa: SLF001 - argparse gives its type no public name
+
+
+def add_to(commands: "Subparsers[argparse.ArgumentParser]") -> None:
+    """Add the command."""
+    parser = commands.add_parser(
+        "init",
+        help="make keys, genesis and trust file of a bench",
+        description="Makes a bench ready: keys, the chain's genesis, the journal, and the trust file of its auditor.",
+    )
+    add_bench(parser)
+    parser.add_argument("--in", dest="folder", type=Path, metavar="DIR", help="write a bench file to edit into DIR first")
+    add_json(parser)
+    parser.set_defaults(execute=_execute)
+
+
+def _execute(options: argparse.Namespace) -> int:
+    path = bench_file(options)
+    if options.folder is not None:
+        path = _write_bench(options.folder)
+    bench = load_bench(path, port_shift(options))
+    check_fresh(bench, bench.trust_file)
+    trust = asyncio.run(initialize(bench, bench.trust_file, SystemClock(), SystemEntropy(), simulated=False))
+    made = {
+        "bench": bench.file,
+        "trust": str(bench.trust_file),
+        "data": str(bench.data),
+        "contract": trust.chain.contract,
+        "submitter": trust.chain.submitter,
+    }
+    if options.json:
+        print(json.dumps(made))
+        return 0
+    print(f"bench       {bench.file}")
+    print(f"trust file  {bench.trust_file}   give it to the auditor; no role changes it")
+    print(f"data        {bench.data}   keys, logs and journal will stand here")
+    print(f"contract    {trust.chain.contract} on chain {trust.chain.id}")
+    if bench.chain.kind == "url":
+        print(f"submitter   {trust.chain.submitter}   give this account some ether: it pays for the anchors")
+    print("next        testbed up")
+    return 0
+
+
+def _write_bench(folder: Path) -> Path:
+    """The default bench file, written where none stands."""
+    path = folder / "bench.toml"
+    folder.mkdir(parents=True, exist_ok=True)
+    try:
+        with path.open("x", encoding="utf-8") as file:
+            file.write(default_text())
+    except FileExistsError:
+        raise UsageError(f"{path}: a bench file stands here already", "name it with --bench, or take another folder") from None
+    return path

@@ -1,0 +1,79 @@
+"""How a trace is shown: one record from its body to its block."""
+
+import time
+from collections.abc import Sequence
+from dataclasses import fields
+
+from testbed.core.bodies import LeafRef, State
+from testbed.core.tags import Tag
+from testbed.fieldbus.registers import decode
+from testbed.verify.trace import Trace
+
+
+def trace_as_text(found: Trace, tags: Sequence[Tag]) -> str:
+    """For a person."""
+    record = found.record
+    lines = [
+        f"record      {record.index} of {found.origin}: {record.entry.kind.name.lower()}"
+        f" {record.entry.seq} of {record.entry.source}",
+        f"body        {len(record.data)} bytes: {record.data.hex()}",
+        *(f"              {line}" for line in _body(found, tags)),
+        f"salt        {record.salt.hex()}",
+        f"commitment  {record.entry.commitment.hex()}   SHA-256(salt || body)",
+        f"entry       {record.entry_data.hex()}",
+        f"leaf        {found.leaf.hex()}   SHA-256(00 || entry)",
+    ]
+    if found.checkpoint is None:
+        return "\n".join([*lines, "checkpoint  pending: no confirmed anchor covers this record yet"])
+    lines += [f"path        {digest.hex()}" for digest in found.path] or ["path        empty: the only leaf"]
+    size = found.checkpoint.size
+    lines.append(f"checkpoint  {found.checkpoint.origin}, size {size}, root {found.checkpoint.root.hex()}")
+    if found.anchor is not None:
+        anchor = found.anchor
+        when = time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime(anchor.time))
+        lines += [
+            f"transaction 0x{anchor.transaction.hex()}   {anchor.gas} gas for {anchor.records} records",
+            f"block       {anchor.block}, 0x{anchor.block_hash.hex()}, {when}",
+        ]
+    return "\n".join(lines)
+
+
+def trace_as_json(found: Trace) -> dict[str, object]:
+    """For a machine; byte strings in hex."""
+    record, checkpoint, anchor = found.record, found.checkpoint, found.anchor
+    return {
+        "origin": found.origin,
+        "index": record.index,
+        "kind": record.entry.kind.name.lower(),
+        "source": record.entry.source,
+        "seq": record.entry.seq,
+        "body": record.data.hex(),
+        "salt": record.salt.hex(),
+        "commitment": record.entry.commitment.hex(),
+        "entry": record.entry_data.hex(),
+        "leaf": found.leaf.hex(),
+        "path": [digest.hex() for digest in found.path],
+        "checkpoint": None if checkpoint is None else {"size": checkpoint.size, "root": checkpoint.root.hex()},
+        "transaction": None if anchor is None else anchor.transaction.hex(),
+        "block": None if anchor is None else {"number": anchor.block, "hash": anchor.block_hash.hex(), "time": anchor.time},
+        "gas": None if anchor is None else anchor.gas,
+    }
+
+
+def _body(found: Trace, tags: Sequence[Tag]) -> list[str]:
+    body = found.record.body
+    if isinstance(body, State) and len(body.values) == len(tags):
+        head = [f"boot {body.boot}, scan {body.scan}, received {body.receive_time_ns} ns"]
+        shown = zip(tags, body.values, strict=True)
+        return head + [f"{tag.name} = {'nothing' if raw is None else decode(tag, raw)} {tag.unit}".rstrip() for tag, raw in shown]
+    return [f"{field.name} = {_shown(getattr(body, field.name))}" for field in fields(body)]
+
+
+def _shown(value: object) -> str:
+    if isinstance(value, bytes):
+        return value.hex() if len(value) <= 64 else f"{value[:16].hex()}... ({len(value)} bytes)"
+    if isinstance(value, LeafRef):
+        return f"{value.origin} {value.index} {value.leaf_hash.hex()}"
+    if isinstance(value, tuple):
+        return "[" + ", ".join(_shown(item) for item in value) + "]"
+    return str(value)

@@ -1,0 +1,135 @@
+"""`testbed up`: the whole bench, until Ctrl-C."""
+
+import argparse
+import asyncio
+import json
+import signal
+import sys
+import time
+from collections.abc import Callable
+
+from rich.console import Console
+from rich.live import Live
+from rich.table import Table
+
+from testbed.cli.init import Subparsers
+from testbed.cli.options import add_bench, add_json, bench_file, bench_of, port_shift
+from testbed.core.errors import UsageError
+from testbed.rig.bench import Bench
+from testbed.rig.locks import role_names
+from testbed.rig.process import read_status
+from testbed.rig.progress import Progress, progress_of
+from testbed.rig.supervisor import Supervisor, role_command
+
+_LINE_S = 5.0
+
+
+def add_to(commands: "Subparsers[argparse.ArgumentParser]") -> None:
+    """Add the command."""
+    parser = commands.add_parser(
+        "up",
+        help="run the bench",
+        description="Runs every role of a bench, each as a process, and shows how far logs and anchors are.",
+    )
+    add_bench(parser)
+    parser.add_argument("--duration", type=float, metavar="S", help="end by itself after S seconds")
+    add_json(parser)
+    parser.set_defaults(execute=_execute)
+
+
+def _execute(options: argparse.Namespace) -> int:
+    bench = bench_of(options)
+    if options.duration is not None and options.duration <= 0:
+        raise UsageError(f"--duration {options.duration:g}", "give a number of seconds above 0")
+    if not bench.trust_file.exists():
+        raise UsageError(f"{bench.trust_file}: this bench was not made ready yet", "run `testbed init` once")
+    file = bench_file(options)
+    command = role_command(str(file.resolve()) if file else None, port_shift(options))
+    return asyncio.run(_up(bench, command, options.duration, json_lines=options.json))
+
+
+async def _up(bench: Bench, command: list[str], duration: float | None, *, json_lines: bool) -> int:
+    stopping = asyncio.Event()
+    loop = asyncio.get_running_loop()
+    for number in (signal.SIGINT, signal.SIGTERM):
+        loop.add_signal_handler(number, stopping.set)
+    if duration is not None:
+        loop.call_later(duration, stopping.set)
+    shown = _show_as_json if json_lines else (_show_table if sys.stdout.isatty() else _show_lines)
+    await shown(bench, command, stopping)
+    return 0
+
+
+async def _show_table(bench: Bench, command: list[str], stopping: asyncio.Event) -> None:
+    console = Console()
+    begun = time.monotonic()
+    with Live(console=console, refresh_per_second=5) as live:
+        supervisor = Supervisor(bench, command, live.console.print)
+
+        def watch() -> None:
+            live.update(_table(bench, progress_of(bench), time.monotonic() - begun, supervisor.restarts))
+
+        await supervisor.run(stopping, watch)
+        live.update(_table(bench, progress_of(bench), time.monotonic() - begun, supervisor.restarts))
+    _say_goodbye(bench, console.print)
+
+
+async def _show_lines(bench: Bench, command: list[str], stopping: asyncio.Event) -> None:
+    begun = time.monotonic()
+    next_line, first = begun + _LINE_S, False
+
+    def say(line: str) -> None:
+        print(f"{time.monotonic() - begun:7.1f} s  {line}", flush=True)
+
+    def watch() -> None:
+        nonlocal next_line, first
+        now = time.monotonic()
+        if not first and progress_of(bench).states:
+            say("first state logged")
+            first = True
+        if now >= next_line:
+            say(progress_of(bench).line())
+            next_line += _LINE_S
+
+    say(f"bench {bench.name}: starting {', '.join(role_names(bench))}")
+    await Supervisor(bench, command, say).run(stopping, watch)
+    say(progress_of(bench).line())
+    _say_goodbye(bench, say)
+
+
+async def _show_as_json(bench: Bench, command: list[str], stopping: asyncio.Event) -> None:
+    begun = time.monotonic()
+    next_line = begun
+
+    def say(**facts: object) -> None:
+        print(json.dumps({"seconds": round(time.monotonic() - begun, 3), **facts}), flush=True)
+
+    def watch() -> None:
+        nonlocal next_line
+        if time.monotonic() >= next_line:
+            say(**progress_of(bench).facts())
+            next_line += 1.0
+
+    await Supervisor(bench, command, lambda line: say(event=line)).run(stopping, watch)
+    say(**progress_of(bench).facts())
+
+
+def _table(bench: Bench, progress: Progress, seconds: float, restarts: int) -> Table:
+    table = Table(title=f"bench {bench.name}   {seconds:.0f} s   Ctrl-C stops it", title_justify="left", expand=False)
+    for column in ("role", "state", "pid", "what it did"):
+        table.add_column(column)
+    for role in role_names(bench):
+        status = read_status(bench, role)
+        facts = ", ".join(
+            f"{name} {value}" for name, value in status.items() if name not in ("pid", "state", "problem") and value != ""
+        )
+        state = str(status.get("state", "starting"))
+        style = {"running": "green", "waiting": "yellow"}.get(state, "dim")
+        table.add_row(role, f"[{style}]{state}[/]", str(status.get("pid", "")), str(status.get("problem") or facts))
+    table.caption = progress.line() + (f"   restarts {restarts}" if restarts else "")
+    table.caption_justify = "left"
+    return table
+
+
+def _say_goodbye(bench: Bench, say: Callable[[str], None]) -> None:
+    say(f"stopped; everything is in {bench.data}; check it with `testbed verify`")

@@ -1,0 +1,115 @@
+"""`testbed verify`: the verdict, with its findings; or one record through every layer."""
+
+import argparse
+import asyncio
+import json
+import time
+from dataclasses import asdict
+
+from testbed.cli.init import Subparsers
+from testbed.cli.options import add_bench, add_json, add_trust, bench_of, trust_of
+from testbed.cli.tracing import trace_as_json, trace_as_text
+from testbed.core.errors import UsageError
+from testbed.core.finding import Finding, Verdict
+from testbed.rig.auditing import examine
+from testbed.rig.bench import Bench
+from testbed.verify.trace import trace
+from testbed.verify.verdict import Report, Standing
+
+_NOT_PROVED = """\
+not proved  a lie told to the gateway on the wire: its log says what it read, not what the machine did
+            anything that no confirmed anchor covers yet: whoever holds a log's key could still rewrite it
+            independence of the chain: a dev node run by the same people orders and keeps, it is no third party"""
+
+
+def add_to(commands: "Subparsers[argparse.ArgumentParser]") -> None:
+    """Add the command."""
+    parser = commands.add_parser(
+        "verify",
+        help="prove whether anything was falsified, and where",
+        description="Checks logs, tiles, twin, anchors and chain of a bench against a trust file. Writes nothing.",
+    )
+    add_bench(parser)
+    add_trust(parser)
+    parser.add_argument(
+        "--record", nargs=2, metavar=("SOURCE", "SEQ"), help="show one record through every layer, such as: cell 17"
+    )
+    add_json(parser)
+    parser.set_defaults(execute=_execute)
+
+
+def _execute(options: argparse.Namespace) -> int:
+    bench = bench_of(options)
+    file = trust_of(options, bench)
+    if not file.exists() and options.trust is None:
+        print(f"INCONCLUSIVE  there is no trust file {file}: nothing can be checked against nothing")
+        print("  mend: name the auditor's with --trust, or make the bench ready with `testbed init`")
+        return Verdict.INCONCLUSIVE.exit_code
+    begun = time.monotonic()
+    checked, evidence = asyncio.run(examine(bench, file))
+    report = checked.report
+    if options.record is not None:
+        source, seq = options.record
+        if not seq.isdecimal():
+            raise UsageError(f"--record {source} {seq}: {seq!r} is no number", "name a source and a number, such as cell 17")
+        found = trace(checked, evidence, source, int(seq))
+        print(json.dumps(trace_as_json(found)) if options.json else trace_as_text(found, bench.tags))
+        return report.verdict.exit_code
+    if options.json:
+        print(json.dumps(_as_json(report)))
+    else:
+        print_report(bench, report, time.monotonic() - begun)
+    return report.verdict.exit_code
+
+
+def print_report(bench: Bench, report: Report, seconds: float) -> None:
+    """The report for a person."""
+    print(report.verdict.value)
+    for finding in report.findings:
+        print(f"  {_finding(finding)}")
+    print()
+    for standing in report.standings:
+        print(f"proved      {_standing(standing)}")
+    print(f"            {report.replayed} twin records run again, byte for byte")
+    chain = f"up to block {report.height}" if report.height is not None else "without a chain"
+    print(f"            {report.blocks} anchors checked {chain}{_gas(report)}")
+    print(f"evidence    {bench.data}: logs and tiles by role, anchor/journal.jsonl   ({seconds:.1f} s)")
+    print(_NOT_PROVED)
+
+
+def _finding(finding: Finding) -> str:
+    return f"{finding.what.value}, layer {finding.layer.value}: {finding.where}\n      {finding.detail}"
+
+
+def _standing(one: Standing) -> str:
+    states = f", {one.states} of them states" if one.states else ""
+    line = f"{one.origin}: {one.confirmed} of {one.size} records under {one.anchors} anchors{states}"
+    if one.pending <= 0:
+        return line
+    since = "" if one.waiting_since_ns is None else f", the oldest for {time.time() - one.waiting_since_ns / 1e9:.0f} s"
+    return f"{line}; {one.pending} pending{since}"
+
+
+def _gas(report: Report) -> str:
+    if not report.blocks:
+        return ""
+    states = sum(one.states for one in report.standings)
+    per_state = f", {report.gas / states:.0f} gas per state" if states else ""
+    return f"; {report.gas / report.blocks:.0f} gas per anchor{per_state}"
+
+
+def _as_json(report: Report) -> dict[str, object]:
+    findings = [
+        {**asdict(one), "what": one.what.value, "layer": one.layer.value, "verdict": one.verdict.value}
+        for one in report.findings
+    ]
+    standings = [{**asdict(one), "role": one.role.value, "pending": one.pending} for one in report.standings]
+    return {
+        "verdict": report.verdict.value,
+        "findings": findings,
+        "logs": standings,
+        "replayed": report.replayed,
+        "anchors": report.blocks,
+        "height": report.height,
+        "gas": report.gas,
+    }
