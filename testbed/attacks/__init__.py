@@ -1,1 +1,1 @@
-"""Falsifications: what somebody with a disk, a key or a node can do to a bench, done from outside, on files and wires."""
+"""Falsifications: what somebody with a disk, a key or a node can do to a bench, done from outside, on its files."""

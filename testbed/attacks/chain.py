@@ -15,7 +15,9 @@ from testbed.core.finding import Layer, What
 async def change_slot(chain: TargetChain, origin: str) -> Falsified:
     """Overwrite the contract's slot of a log in the node's state."""
     journal = read_journal(chain.journal)
-    sizes = [s.intent.anchored.size for s in _anchors(chain) if s.intent.anchored and s.intent.anchored.origin == origin]
+    sizes = [
+        s.intent.anchored.size for s in _anchors(chain) if s.intent.anchored and s.intent.anchored.origin == origin
+    ]
     if not sizes:
         raise UsageError(f"{origin} was not anchored yet", "run the bench longer")
     slot = slot_key(log_id(journal.head.submitter, origin))
@@ -24,7 +26,9 @@ async def change_slot(chain: TargetChain, origin: str) -> Falsified:
         await node.set_storage(journal.head.contract, slot, value[:-1] + bytes([value[-1] ^ 1]))
         await process.dump_state(chain.state)
     where = f"slot of {origin}, size {sizes[-1]}"
-    return Falsified(f"the contract's {where}, was overwritten", (Expected(What.SUBSTITUTED, Layer.ANCHOR, where, origin),))
+    return Falsified(
+        f"the contract's {where}, was overwritten", (Expected(What.SUBSTITUTED, Layer.ANCHOR, where, origin),)
+    )
 
 
 async def rewrite_chain(chain: TargetChain, height: int) -> Falsified:

@@ -43,7 +43,9 @@ def change_checkpoint(log: TargetLog, size: int) -> Falsified:
         note = b"\n".join(lines) + separator + signatures
         connection.execute("UPDATE checkpoints SET note = ? WHERE size = ?", (note, size))
     where = f"checkpoint of {log.origin}, size {size}"
-    return Falsified(f"the root was changed in the {where}", (Expected(What.WRONG_KEY, Layer.IDENTITY, where, log.origin),))
+    return Falsified(
+        f"the root was changed in the {where}", (Expected(What.WRONG_KEY, Layer.IDENTITY, where, log.origin),)
+    )
 
 
 def published_size(log: TargetLog) -> int:

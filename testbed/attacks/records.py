@@ -90,7 +90,9 @@ def _other_value(target: Target, body_data: bytes, tag_name: str, value: Value |
     values = (*state.values[:place], encode(tag, new), *state.values[place + 1 :])
     if values == state.values:
         raise UsageError(f"{tag_name} is {old} already in this record", "choose another value with --to")
-    return encode_body(replace(state, values=values)), f"{tag_name} was changed from {old:g} to {new:g} {tag.unit}".rstrip()
+    return encode_body(
+        replace(state, values=values)
+    ), f"{tag_name} was changed from {old:g} to {new:g} {tag.unit}".rstrip()
 
 
 def _renumber(connection: sqlite3.Connection, above: int, by: int) -> None:

@@ -35,7 +35,9 @@ def rewrite_record(log: TargetLog, index: int) -> Falsified:
         entries[index] = entry
         tree = Tree(map(leaf_hash, entries))
         note = b""
-        for (size,) in connection.execute("SELECT size FROM checkpoints WHERE size > ? ORDER BY size", (index,)).fetchall():
+        for (size,) in connection.execute(
+            "SELECT size FROM checkpoints WHERE size > ? ORDER BY size", (index,)
+        ).fetchall():
             note = sign_checkpoint(Checkpoint(log.origin, size, tree.root(size)), key)
             connection.execute("UPDATE checkpoints SET note = ? WHERE size = ?", (note, size))
     _publish(log, tree, entries, note)

@@ -5,7 +5,7 @@ import asyncio
 import json
 from pathlib import Path
 
-from testbed.cli.options import add_bench, add_json, bench_file, port_shift
+from testbed.cli.options import bench_file, port_shift
 from testbed.core.clock import SystemClock
 from testbed.core.entropy import SystemEntropy
 from testbed.core.errors import UsageError
@@ -13,23 +13,9 @@ from testbed.rig.bench import load_bench
 from testbed.rig.default import default_text
 from testbed.rig.initialize import check_fresh, initialize
 
-Subparsers = argparse._SubParsersAction  # noqa: SLF001 - argparse gives its type no public name
 
-
-def add_to(commands: "Subparsers[argparse.ArgumentParser]") -> None:
-    """Add the command."""
-    parser = commands.add_parser(
-        "init",
-        help="make keys, genesis and trust file of a bench",
-        description="Makes a bench ready: keys, the chain's genesis, the journal, and the trust file of its auditor.",
-    )
-    add_bench(parser)
-    parser.add_argument("--in", dest="folder", type=Path, metavar="DIR", help="write a bench file to edit into DIR first")
-    add_json(parser)
-    parser.set_defaults(execute=_execute)
-
-
-def _execute(options: argparse.Namespace) -> int:
+def execute(options: argparse.Namespace) -> int:
+    """The command; returns its exit code."""
     path = bench_file(options)
     if options.folder is not None:
         path = _write_bench(options.folder)
@@ -64,5 +50,7 @@ def _write_bench(folder: Path) -> Path:
         with path.open("x", encoding="utf-8") as file:
             file.write(default_text())
     except FileExistsError:
-        raise UsageError(f"{path}: a bench file stands here already", "name it with --bench, or take another folder") from None
+        raise UsageError(
+            f"{path}: a bench file stands here already", "name it with --bench, or take another folder"
+        ) from None
     return path

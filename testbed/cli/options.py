@@ -1,4 +1,4 @@
-"""Options that several commands have, and what they mean."""
+"""What the options mean that several commands have."""
 
 import argparse
 import os
@@ -8,26 +8,6 @@ from testbed.core.errors import UsageError
 from testbed.rig.bench import Bench, load_bench
 
 _HERE = Path("bench.toml")
-
-
-def add_bench(parser: argparse.ArgumentParser) -> None:
-    """--bench and --port-shift."""
-    parser.add_argument("--bench", type=Path, metavar="FILE", help="the bench file (also TESTBED_BENCH)")
-    parser.add_argument(
-        "--port-shift", type=int, default=None, metavar="N", help="added to every port (also TESTBED_PORT_SHIFT)"
-    )
-
-
-def add_trust(parser: argparse.ArgumentParser) -> None:
-    """--trust."""
-    parser.add_argument(
-        "--trust", type=Path, metavar="FILE", help="the auditor's trust file (default: trust.toml beside the bench file)"
-    )
-
-
-def add_json(parser: argparse.ArgumentParser) -> None:
-    """--json."""
-    parser.add_argument("--json", action="store_true", help="print one JSON object for machines")
 
 
 def bench_file(options: argparse.Namespace) -> Path | None:
@@ -58,4 +38,5 @@ def bench_of(options: argparse.Namespace) -> Bench:
 
 def trust_of(options: argparse.Namespace, bench: Bench) -> Path:
     """The trust file that is meant."""
-    return options.trust or bench.trust_file
+    named: Path | None = options.trust
+    return named or bench.trust_file

@@ -3,24 +3,12 @@
 import argparse
 import json
 
-from testbed.cli.init import Subparsers
-from testbed.cli.options import add_bench, add_json, bench_of
+from testbed.cli.options import bench_of
 from testbed.rig.progress import progress_of, running_roles
 
 
-def add_to(commands: "Subparsers[argparse.ArgumentParser]") -> None:
-    """Add the command."""
-    parser = commands.add_parser(
-        "status",
-        help="show which roles run and how far the logs are",
-        description="Shows which roles of a bench run, and how far its logs and anchors are. Changes nothing.",
-    )
-    add_bench(parser)
-    add_json(parser)
-    parser.set_defaults(execute=_execute)
-
-
-def _execute(options: argparse.Namespace) -> int:
+def execute(options: argparse.Namespace) -> int:
+    """The command; returns its exit code."""
     bench = bench_of(options)
     roles, progress = running_roles(bench), progress_of(bench)
     if options.json:

@@ -13,9 +13,9 @@ from testbed.verify.trace import Trace
 def trace_as_text(found: Trace, tags: Sequence[Tag]) -> str:
     """For a person."""
     record = found.record
+    kind = record.entry.kind.name.lower()
     lines = [
-        f"record      {record.index} of {found.origin}: {record.entry.kind.name.lower()}"
-        f" {record.entry.seq} of {record.entry.source}",
+        f"record      {record.index} of {found.origin}: {kind} {record.entry.seq} of {record.entry.source}",
         f"body        {len(record.data)} bytes: {record.data.hex()}",
         *(f"              {line}" for line in _body(found, tags)),
         f"salt        {record.salt.hex()}",
@@ -55,7 +55,9 @@ def trace_as_json(found: Trace) -> dict[str, object]:
         "path": [digest.hex() for digest in found.path],
         "checkpoint": None if checkpoint is None else {"size": checkpoint.size, "root": checkpoint.root.hex()},
         "transaction": None if anchor is None else anchor.transaction.hex(),
-        "block": None if anchor is None else {"number": anchor.block, "hash": anchor.block_hash.hex(), "time": anchor.time},
+        "block": None
+        if anchor is None
+        else {"number": anchor.block, "hash": anchor.block_hash.hex(), "time": anchor.time},
         "gas": None if anchor is None else anchor.gas,
     }
 
@@ -65,7 +67,9 @@ def _body(found: Trace, tags: Sequence[Tag]) -> list[str]:
     if isinstance(body, State) and len(body.values) == len(tags):
         head = [f"boot {body.boot}, scan {body.scan}, received {body.receive_time_ns} ns"]
         shown = zip(tags, body.values, strict=True)
-        return head + [f"{tag.name} = {'nothing' if raw is None else decode(tag, raw)} {tag.unit}".rstrip() for tag, raw in shown]
+        return head + [
+            f"{tag.name} = {'nothing' if raw is None else decode(tag, raw)} {tag.unit}".rstrip() for tag, raw in shown
+        ]
     return [f"{field.name} = {_shown(getattr(body, field.name))}" for field in fields(body)]
 
 

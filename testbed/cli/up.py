@@ -12,8 +12,7 @@ from rich.console import Console
 from rich.live import Live
 from rich.table import Table
 
-from testbed.cli.init import Subparsers
-from testbed.cli.options import add_bench, add_json, bench_file, bench_of, port_shift
+from testbed.cli.options import bench_file, bench_of, port_shift
 from testbed.core.errors import UsageError
 from testbed.rig.bench import Bench
 from testbed.rig.locks import role_names
@@ -24,20 +23,8 @@ from testbed.rig.supervisor import Supervisor, role_command
 _LINE_S = 5.0
 
 
-def add_to(commands: "Subparsers[argparse.ArgumentParser]") -> None:
-    """Add the command."""
-    parser = commands.add_parser(
-        "up",
-        help="run the bench",
-        description="Runs every role of a bench, each as a process, and shows how far logs and anchors are.",
-    )
-    add_bench(parser)
-    parser.add_argument("--duration", type=float, metavar="S", help="end by itself after S seconds")
-    add_json(parser)
-    parser.set_defaults(execute=_execute)
-
-
-def _execute(options: argparse.Namespace) -> int:
+def execute(options: argparse.Namespace) -> int:
+    """The command; returns its exit code."""
     bench = bench_of(options)
     if options.duration is not None and options.duration <= 0:
         raise UsageError(f"--duration {options.duration:g}", "give a number of seconds above 0")
@@ -121,7 +108,9 @@ def _table(bench: Bench, progress: Progress, seconds: float, restarts: int) -> T
     for role in role_names(bench):
         status = read_status(bench, role)
         facts = ", ".join(
-            f"{name} {value}" for name, value in status.items() if name not in ("pid", "state", "problem") and value != ""
+            f"{name} {value}"
+            for name, value in status.items()
+            if name not in ("pid", "state", "problem") and value != ""
         )
         state = str(status.get("state", "starting"))
         style = {"running": "green", "waiting": "yellow"}.get(state, "dim")

@@ -6,8 +6,7 @@ import json
 import time
 from dataclasses import asdict
 
-from testbed.cli.init import Subparsers
-from testbed.cli.options import add_bench, add_json, add_trust, bench_of, trust_of
+from testbed.cli.options import bench_of, trust_of
 from testbed.cli.tracing import trace_as_json, trace_as_text
 from testbed.core.errors import UsageError
 from testbed.core.finding import Finding, Verdict
@@ -22,23 +21,8 @@ not proved  a lie told to the gateway on the wire: its log says what it read, no
             independence of the chain: a dev node run by the same people orders and keeps, it is no third party"""
 
 
-def add_to(commands: "Subparsers[argparse.ArgumentParser]") -> None:
-    """Add the command."""
-    parser = commands.add_parser(
-        "verify",
-        help="prove whether anything was falsified, and where",
-        description="Checks logs, tiles, twin, anchors and chain of a bench against a trust file. Writes nothing.",
-    )
-    add_bench(parser)
-    add_trust(parser)
-    parser.add_argument(
-        "--record", nargs=2, metavar=("SOURCE", "SEQ"), help="show one record through every layer, such as: cell 17"
-    )
-    add_json(parser)
-    parser.set_defaults(execute=_execute)
-
-
-def _execute(options: argparse.Namespace) -> int:
+def execute(options: argparse.Namespace) -> int:
+    """The command; returns its exit code."""
     bench = bench_of(options)
     file = trust_of(options, bench)
     if not file.exists() and options.trust is None:
@@ -51,7 +35,9 @@ def _execute(options: argparse.Namespace) -> int:
     if options.record is not None:
         source, seq = options.record
         if not seq.isdecimal():
-            raise UsageError(f"--record {source} {seq}: {seq!r} is no number", "name a source and a number, such as cell 17")
+            raise UsageError(
+                f"--record {source} {seq}: {seq!r} is no number", "name a source and a number, such as cell 17"
+            )
         found = trace(checked, evidence, source, int(seq))
         print(json.dumps(trace_as_json(found)) if options.json else trace_as_text(found, bench.tags))
         return report.verdict.exit_code

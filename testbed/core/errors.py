@@ -2,7 +2,6 @@
 
     TestbedError                exit 3   the work could not be done; the message ends with the mend
     ├── UsageError              exit 2   the command, bench file or trust file is wrong; edit it and try again
-    ├── CannotCheck             exit 3   a check could not run: never "genuine", never "falsified"
     ├── StoreError              exit 3   a log's folder or database is not in a state to go on from
     ├── DeviceError             exit 3   the PLC did not answer, or answered with an exception: retry with back-off
     └── ChainError              exit 3   the node did not answer as a node should
@@ -35,10 +34,6 @@ class UsageError(TestbedError):
     """The command line, bench file or trust file is wrong."""
 
     exit_code = 2
-
-
-class CannotCheck(TestbedError):
-    """A check could not run; the verdict on what depends on it is INCONCLUSIVE."""
 
 
 class StoreError(TestbedError):

@@ -1,24 +1,27 @@
 """Puts a verification together: trust file, files of the bench, and a node: the running one or a private one."""
 
 import asyncio
-import json
 import shutil
 import tempfile
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 from pathlib import Path
 
 from testbed.chain.devnode import DevNode
 from testbed.chain.rpc import Node
 from testbed.core.errors import TestbedError
+from testbed.core.tags import Tag
+from testbed.fieldbus.readings import readings_of
 from testbed.keys.ed25519 import VerifierKey
+from testbed.model import registry
+from testbed.record.schema import decode_parameters
 from testbed.rig import trust as trust_file
 from testbed.rig.bench import Bench
 from testbed.rig.initialize import read_dev_chain
-from testbed.rig.paths import Paths
-from testbed.rig.recipe import approved_model
+from testbed.rig.paths import Paths, running_node
 from testbed.verify.evidence import Evidence
 from testbed.verify.gather import gather
+from testbed.verify.replay import ApprovedModel
 from testbed.verify.trust import LogRole, Trust, TrustedChain, TrustedLog, TrustedModel
 from testbed.verify.verdict import Checked, check
 
@@ -32,9 +35,7 @@ async def examine(bench: Bench, trust: Path) -> tuple[Checked, Evidence]:
     """As audit, with what was read: for following one record through all layers."""
     trusted = auditor(trust_file.load_trust(trust))
     paths = Paths(bench.data)
-    folders = {
-        bench.origin(role): (paths.log(role), paths.tlog(role)) for role in (bench.reader.name, bench.twin.name)
-    }
+    folders = {bench.origin(role): (paths.log(role), paths.tlog(role)) for role in (bench.reader.name, bench.twin.name)}
     async with _node(bench, paths) as (node, problem):
         evidence = await gather(trusted, folders, paths.journal, node, problem)
     return check(trusted, evidence, approved_model), evidence
@@ -101,9 +102,10 @@ async def _node(bench: Bench, paths: Paths) -> AsyncIterator[tuple[Node | None, 
             await private.stop()
 
 
-def running_node(paths: Paths) -> str | None:
-    """Address of the bench's own node, None where its role does not run."""
-    try:
-        return str(json.loads(paths.node_file.read_text(encoding="utf-8"))["url"])
-    except (FileNotFoundError, ValueError, KeyError):
-        return None
+def approved_model(model_hash: bytes, parameters: bytes, tags: Sequence[Tag]) -> ApprovedModel | None:
+    """The frozen model with that hash, ready to be run again; None where this version has no such model."""
+    for name in registry.names():
+        if registry.model_hash(name) == model_hash:
+            model = registry.load(name)
+            return ApprovedModel(model, decode_parameters(parameters), readings_of(tags, model.INPUTS))
+    return None

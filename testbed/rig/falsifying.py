@@ -61,12 +61,12 @@ def target_of(bench: Bench) -> Target:
 async def falsify(bench: Bench, request: Request) -> Falsified:
     """Do it. Raises UsageError, with nothing changed, where the request makes no sense for this bench."""
     target = target_of(bench)
-    if request.kind not in KINDS:
-        raise UsageError(f"there is no falsification {request.kind!r}", f"choose one of {', '.join(KINDS)}")
+    if request.kind not in _ATTACKS:
+        raise UsageError(f"there is no falsification {request.kind!r}", f"choose one of {', '.join(_ATTACKS)}")
     roles = {bench.reader.name: target.source, bench.twin.name: target.twin}
     if request.role not in roles:
         raise UsageError(f"there is no log {request.role!r}", f"choose one of {', '.join(roles)}")
-    return await KINDS[request.kind][1](target, roles[request.role], request)
+    return await _ATTACKS[request.kind](target, roles[request.role], request)
 
 
 def _at(log: TargetLog, request: Request) -> int:
@@ -140,19 +140,19 @@ async def _chain(target: Target, log: TargetLog, request: Request) -> Falsified:
 
 Attack = Callable[[Target, TargetLog, Request], Awaitable[Falsified]]
 
-KINDS: dict[str, tuple[str, Attack]] = {
-    "value": ("a value in one logged state (--tag, --to)", _value),
-    "delete": ("a record is deleted from the store", _delete),
-    "insert": ("a made-up record is pushed into the store", _insert),
-    "swap": ("two records change places in the store", _swap),
-    "tile": ("a leaf hash in a level-0 tile", _tile),
-    "upper-tile": ("a hash in a level-1 tile (--index: which; from 256 records on)", _upper_tile),
-    "checkpoint": ("the root in a stored checkpoint", _checkpoint),
-    "twin-record": ("a twin record, re-signed with the twin's own key", _twin_record),
-    "slot": ("the contract's slot of a log", _slot),
-    "chain": ("the chain, rewritten at an anchored height (--index: block) and rebuilt upwards", _chain),
+_ATTACKS: dict[str, Attack] = {
+    "value": _value,
+    "delete": _delete,
+    "insert": _insert,
+    "swap": _swap,
+    "tile": _tile,
+    "upper-tile": _upper_tile,
+    "checkpoint": _checkpoint,
+    "twin-record": _twin_record,
+    "slot": _slot,
+    "chain": _chain,
 }
-"""Every falsification: what it is, and what does it."""
+"""What does each kind of `testbed.attacks.kinds`."""
 
 
 def _log(bench: Bench, paths: Paths, role: str) -> TargetLog:

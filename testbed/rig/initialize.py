@@ -111,7 +111,10 @@ def _trust(bench: Bench, head: Head, secrets: dict[str, bytes], *, simulated: bo
         bench=TrustedBench(name=bench.name, simulated=simulated),
         log=(
             TrustedLog(
-                origin=source, role="gateway", key=keys[source].verifier().encode(), schema=schema_hash(bench.tags).hex()
+                origin=source,
+                role="gateway",
+                key=keys[source].verifier().encode(),
+                schema=schema_hash(bench.tags).hex(),
             ),
             TrustedLog(origin=twin, role="twin", key=keys[twin].verifier().encode(), follows=source),
         ),

@@ -10,7 +10,12 @@ from testbed.core.clock import VirtualClock
 from testbed.core.entropy import SeededEntropy
 from testbed.rig.bench import Bench
 from testbed.rig.initialize import initialize
-from testbed.rig.roles import AnchorRole, ChainRole, GatewayRole, PlcRole, Role, TwinRole
+from testbed.rig.roles.anchor import AnchorRole
+from testbed.rig.roles.chain import ChainRole
+from testbed.rig.roles.gateway import GatewayRole
+from testbed.rig.roles.plc import PlcRole
+from testbed.rig.roles.role import Role
+from testbed.rig.roles.twin import TwinRole
 from testbed.twin.mirror import Recipe
 
 START_NS = 1_767_225_600 * 10**9
@@ -48,17 +53,16 @@ async def simulate(
         await _start(plc, started)
         chain = ChainRole(bench, port=0)
         await _start(chain, started)
-        gateway = GatewayRole(
-            bench, clock, SeededEntropy(seed, "gateway"), modbus_port=plc.modbus.port, simulated=True
-        )
+        gateway = GatewayRole(bench, clock, SeededEntropy(seed, "gateway"), modbus_port=plc.modbus.port, simulated=True)
         await _start(gateway, started)
         twin = TwinRole(bench, clock, SeededEntropy(seed, "twin"), simulated=True, recipe=recipe)
         await _start(twin, started)
         anchor = AnchorRole(bench, clock, chain.url)
         await _start(anchor, started)
+        stepped: tuple[Role, ...] = (plc, gateway, twin, anchor)
         for scan in range(scans):
             clock.advance(scan_ns)
-            for role in (plc, gateway, twin, anchor):
+            for role in stepped:
                 await role.step()
             if progress is not None:
                 progress(scan + 1)

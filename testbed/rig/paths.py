@@ -11,6 +11,7 @@
 <data>/plc/boot               restart counter of the emulated PLC
 """
 
+import json
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -73,3 +74,11 @@ class Paths:
     def plc_boot(self) -> Path:
         """Restart counter of the emulated PLC."""
         return self.role_folder("plc") / "boot"
+
+
+def running_node(paths: Paths) -> str | None:
+    """Address of the bench's own node, None where its role does not run."""
+    try:
+        return str(json.loads(paths.node_file.read_text(encoding="utf-8"))["url"])
+    except (FileNotFoundError, ValueError, KeyError):
+        return None

@@ -13,7 +13,7 @@ from testbed.store.sqlite import LogStore
 
 @dataclass(frozen=True, slots=True)
 class Progress:
-    """states: logged by the gateway in this run; source, twin: sizes of the logs; anchored: of each; height: of the chain."""
+    """states: logged by the gateway in this run; source, twin: sizes of the logs; height: of the chain."""
 
     states: int
     source: int

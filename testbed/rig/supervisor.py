@@ -100,7 +100,9 @@ class Supervisor:
             return
         words = self._last_words(child)
         if code == _WRONG_USAGE:
-            raise UsageError(f"role {child.role} cannot run: {words}", f"see {Paths(self._bench.data).output(child.role)}")
+            raise UsageError(
+                f"role {child.role} cannot run: {words}", f"see {Paths(self._bench.data).output(child.role)}"
+            )
         lived = time.monotonic() - child.started
         child.early_deaths = child.early_deaths + 1 if lived < _EARLY_S else 0
         if child.early_deaths > _MOST_EARLY_DEATHS:

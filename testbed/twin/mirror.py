@@ -28,7 +28,7 @@ class Model(Protocol):
 class Readings(Protocol):
     """Turns the raw values of a State into what the model reads, in the order of its INPUTS."""
 
-    def __call__(self, state: State) -> tuple[float | None, ...]: ...
+    def __call__(self, state: State, /) -> tuple[float | None, ...]: ...
 
 
 class SourceStore(Protocol):

@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 
 from testbed.chain.journal import Step
-from testbed.chain.proofs import header_fields, verify_transaction, verify_receipt, verify_slot
+from testbed.chain.proofs import header_fields, verify_receipt, verify_slot, verify_transaction
 from testbed.chain.registry import commitment, decode_anchor, log_id, read_transaction, slot_key
 from testbed.chain.steps import Anchoring, Head, Mined
 from testbed.core.errors import InvalidData
@@ -72,7 +72,9 @@ def _foreign(trusted: TrustedChain, head: Head) -> str:
         ("contract", head.contract.lower(), trusted.contract.lower()),
         ("submitter", head.submitter.lower(), trusted.submitter.lower()),
     )
-    return "; ".join(f"{name} is {found}, the trust file has {right}" for name, found, right in claims if found != right)
+    return "; ".join(
+        f"{name} is {found}, the trust file has {right}" for name, found, right in claims if found != right
+    )
 
 
 def _check_journal(
@@ -131,9 +133,7 @@ def _prove(trusted: TrustedChain, step: Step, mined: Mined, *, own_node: bool) -
     return True
 
 
-def _check_blocks(
-    trusted: TrustedChain, proven: Sequence[Proven], chain: ChainEvidence, result: CheckedChain
-) -> int:
+def _check_blocks(trusted: TrustedChain, proven: Sequence[Proven], chain: ChainEvidence, result: CheckedChain) -> int:
     """How many of the proven steps the chain holds, from the first on. The lowest other block is the finding."""
     if chain.chain_id != trusted.chain_id or chain.genesis != trusted.genesis:
         detail = f"chain {chain.chain_id} with genesis {chain.genesis.hex()} is not the trusted one"
@@ -158,9 +158,7 @@ def _check_blocks(
     return len(proven)
 
 
-def _check_slots(
-    trusted: TrustedChain, proven: Sequence[Proven], chain: ChainEvidence, result: CheckedChain
-) -> None:
+def _check_slots(trusted: TrustedChain, proven: Sequence[Proven], chain: ChainEvidence, result: CheckedChain) -> None:
     last = {anchoring.origin: (mined, anchoring) for mined, anchoring in proven if anchoring is not None}
     for origin, (mined, anchoring) in last.items():
         found = chain.slots.get(slot_of(trusted, origin))

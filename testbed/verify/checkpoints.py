@@ -43,7 +43,9 @@ def valid_checkpoints(
         try:
             found = open_checkpoint(note, trusted.key, origin)
         except InvalidData as error:
-            findings.append(Finding(what, layer, where, f"not signed by the key that is trusted: {error}", origin=origin))
+            findings.append(
+                Finding(what, layer, where, f"not signed by the key that is trusted: {error}", origin=origin)
+            )
             return
         if size is not None and found.size != size:
             detail = f"the checkpoint of size {found.size} stands in its place"
@@ -87,9 +89,7 @@ def check_growth(
     findings: list[Finding] = []
     roots = prefix_roots(leaves, {one.checkpoint.size for one in signed} | {one.size for one in anchored})
     agreed = tuple(one.size for one in anchored if roots.get(one.size) == one.root)
-    forked = [
-        one for one in signed if roots.get(one.checkpoint.size, one.checkpoint.root) != one.checkpoint.root
-    ]
+    forked = [one for one in signed if roots.get(one.checkpoint.size, one.checkpoint.root) != one.checkpoint.root]
     if forked:
         first = min(forked, key=lambda one: one.checkpoint.size)
         held = max((size for size in agreed if size < first.checkpoint.size), default=0)
@@ -114,6 +114,6 @@ def check_length(origin: str, stored: int, anchored: Sequence[Anchored]) -> list
 
 
 def _claimed_size(note: bytes) -> str:
-    """", size N" as an unverified note claims it, for naming it in a finding; empty where it claims none."""
+    """ ", size N" as an unverified note claims it, for naming it in a finding; empty where it claims none."""
     lines = note.split(b"\n")
     return f", size {int(lines[1])}" if len(lines) > 1 and lines[1].isdigit() and len(lines[1]) < 20 else ""

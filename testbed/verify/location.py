@@ -40,9 +40,7 @@ def true_leaves(size: int, root: bytes, copies: Sequence[Copy]) -> list[bytes | 
     return leaves
 
 
-def _children(
-    start: int, middle: int, stop: int, trusted: bytes, copies: Sequence[Copy]
-) -> tuple[bytes, bytes] | None:
+def _children(start: int, middle: int, stop: int, trusted: bytes, copies: Sequence[Copy]) -> tuple[bytes, bytes] | None:
     lefts = {digest for copy in copies if (digest := copy.subtree(start, middle)) is not None}
     rights = {digest for copy in copies if (digest := copy.subtree(middle, stop)) is not None}
     return next(((left, right) for left in lefts for right in rights if node_hash(left, right) == trusted), None)

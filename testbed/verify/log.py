@@ -139,4 +139,3 @@ def _identity(log: CheckedLog, where: str, detail: str) -> Finding:
 
 def _open_question(what: What, origin: str, detail: str) -> Finding:
     return Finding(what, Layer.STORE, origin, detail, Verdict.INCONCLUSIVE, origin)
-

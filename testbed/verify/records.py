@@ -73,7 +73,9 @@ def _open(origin: str, index: int, row: Row) -> Genuine | Finding:
             detail = "its body is gone, and no tombstone says why"
             return Finding(What.MISSING, Layer.STORE, where, detail, Verdict.INCONCLUSIVE, origin, index)
         if commitment(row.salt, row.body) != entry.commitment:
-            return Finding(What.ALTERED, Layer.STORE, where, "its body does not open its commitment", origin=origin, index=index)
+            return Finding(
+                What.ALTERED, Layer.STORE, where, "its body does not open its commitment", origin=origin, index=index
+            )
         return Genuine(index, entry, decode_body(entry.kind, row.body), row.body, row.salt, row.entry)
     except InvalidData as error:
         return Finding(What.ALTERED, Layer.STORE, where, f"it cannot be read: {error}", origin=origin, index=index)

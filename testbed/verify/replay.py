@@ -28,7 +28,7 @@ class Model(Protocol):
 class Readings(Protocol):
     """Turns the raw values of a State into what the model reads."""
 
-    def __call__(self, state: State) -> tuple[float | None, ...]: ...
+    def __call__(self, state: State, /) -> tuple[float | None, ...]: ...
 
 
 @dataclass(frozen=True, slots=True)
@@ -114,7 +114,8 @@ def _run(
         starts.append(corrected)
     state: Floats = ()
     for start in starts:
-        state, outputs = start, ()
+        outputs: Floats = ()
+        state = start
         for one in inputs:
             if one is not None and isinstance(one.body, State):
                 state, outputs = known.model.step(known.parameters, state, known.readings(one.body))
@@ -143,9 +144,7 @@ def _check_order(
     return [Finding(What.SKIPPED, Layer.TWIN, _where(twin, index), detail, origin=twin.origin, index=index)]
 
 
-def _check_inputs(
-    twin: CheckedLog, source: CheckedLog, roots: "_Roots", index: int, body: TwinRecord
-) -> list[Finding]:
+def _check_inputs(twin: CheckedLog, source: CheckedLog, roots: "_Roots", index: int, body: TwinRecord) -> list[Finding]:
     """Every named leaf hash is the source's; where it is not, who lied follows from the checkpoint the twin kept."""
     for ref in body.inputs:
         if ref.origin != source.origin or not _differs(source, ref):

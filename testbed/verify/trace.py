@@ -68,6 +68,8 @@ def _trace(origin: str, record: Genuine, leaves: list[bytes], evidence: Evidence
     for step in evidence.journal:
         anchored, mined = step.intent.anchored, step.mined
         if anchored is not None and mined is not None and (anchored.origin, anchored.size) == (origin, size):
-            anchor = Anchor(mined.tx_hash, mined.height, mined.block_hash, mined.timestamp, mined.gas_used, size - before)
+            anchor = Anchor(
+                mined.tx_hash, mined.height, mined.block_hash, mined.timestamp, mined.gas_used, size - before
+            )
             return Trace(origin, record, leaf, checkpoint, tuple(path), anchor)
     return Trace(origin, record, leaf, checkpoint, tuple(path), None)

@@ -159,9 +159,7 @@ def _standing(trusted: TrustedLog, log: CheckedLog, chain: CheckedChain) -> Stan
 
 def _unanchored(standing: Standing) -> Finding:
     detail = "no confirmed anchor covers any of its records yet"
-    return Finding(
-        What.UNANCHORED, Layer.ANCHOR, standing.origin, detail, Verdict.INCONCLUSIVE, standing.origin
-    )
+    return Finding(What.UNANCHORED, Layer.ANCHOR, standing.origin, detail, Verdict.INCONCLUSIVE, standing.origin)
 
 
 def _fold(findings: Sequence[Finding]) -> list[Finding]:

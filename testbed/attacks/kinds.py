@@ -1,0 +1,18 @@
+"""The falsifications by name."""
+
+KINDS = {
+    "value": "a value in one logged state (--tag, --to)",
+    "delete": "a record is deleted from the store",
+    "insert": "a made-up record is pushed into the store",
+    "swap": "two records change places in the store",
+    "tile": "a leaf hash in a level-0 tile",
+    "upper-tile": "a hash in a level-1 tile (--index: which; from 256 records on)",
+    "checkpoint": "the root in a stored checkpoint",
+    "twin-record": "a twin record, re-signed with the twin's own key",
+    "slot": "the contract's slot of a log",
+    "chain": "the chain, rewritten at an anchored height (--index: block) and rebuilt upwards",
+}
+"""What each of them changes."""
+
+PLACES = ("first", "middle", "last")
+"""Which of the records under the newest anchor."""

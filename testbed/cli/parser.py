@@ -1,0 +1,167 @@
+"""What can be typed: every command with its options. Nothing heavy is imported to say so."""
+
+import argparse
+from pathlib import Path
+from typing import TypeAlias
+
+from testbed import __version__
+from testbed.attacks.kinds import KINDS, PLACES
+
+_Commands: TypeAlias = "argparse._SubParsersAction[argparse.ArgumentParser]"  # noqa: SLF001 - it has no public name
+
+_EPILOG = """\
+exit codes: 0 done or GENUINE, 1 FALSIFIED or failed, 2 wrong usage, 3 INCONCLUSIVE or could not be done
+Without --bench the file bench.toml of this folder is taken, else the water cell that ships with the package.
+"""
+
+
+def parser() -> argparse.ArgumentParser:
+    """The whole command line. Each command is the module of that name in this package, and its `execute`."""
+    top = argparse.ArgumentParser(
+        prog="testbed",
+        description="Runs a bench, anchors what its twin says about a machine, and proves whether it was falsified.",
+        epilog=_EPILOG,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    top.add_argument("--version", action="version", version=f"attestbed {__version__}")
+    commands = top.add_subparsers(dest="command", required=True, metavar="COMMAND")
+    for add in (_init, _up, _status, _verify, _falsify, _doctor, _demo, _simulate, _run):
+        add(commands)
+    return top
+
+
+def _init(commands: _Commands) -> None:
+    command = commands.add_parser(
+        "init",
+        help="make keys, genesis and trust file of a bench",
+        description="Makes a bench ready: keys, the chain's genesis, the journal, and the trust file of its auditor.",
+    )
+    _bench(command)
+    command.add_argument(
+        "--in", dest="folder", type=Path, metavar="DIR", help="write a bench file to edit into DIR first"
+    )
+    _json(command)
+
+
+def _up(commands: _Commands) -> None:
+    command = commands.add_parser(
+        "up",
+        help="run the bench",
+        description="Runs every role of a bench, each as a process, and shows how far logs and anchors are.",
+    )
+    _bench(command)
+    command.add_argument("--duration", type=float, metavar="S", help="end by itself after S seconds")
+    _json(command)
+
+
+def _status(commands: _Commands) -> None:
+    command = commands.add_parser(
+        "status",
+        help="show which roles run and how far the logs are",
+        description="Shows which roles of a bench run, and how far its logs and anchors are. Changes nothing.",
+    )
+    _bench(command)
+    _json(command)
+
+
+def _verify(commands: _Commands) -> None:
+    command = commands.add_parser(
+        "verify",
+        help="prove whether anything was falsified, and where",
+        description="Checks logs, tiles, twin, anchors and chain of a bench against a trust file. Writes nothing.",
+    )
+    _bench(command)
+    command.add_argument(
+        "--trust",
+        type=Path,
+        metavar="FILE",
+        help="the auditor's trust file (default: trust.toml beside the bench file)",
+    )
+    command.add_argument(
+        "--record", nargs=2, metavar=("SOURCE", "SEQ"), help="show one record through every layer, such as: cell 17"
+    )
+    _json(command)
+
+
+def _falsify(commands: _Commands) -> None:
+    kinds = "\n".join(f"  {name:12} {what}" for name, what in KINDS.items())
+    command = commands.add_parser(
+        "falsify",
+        help="falsify something in a stopped bench",
+        description="Falsifies one thing in a stopped bench, as somebody with its disk, a key or its node could.",
+        epilog=f"kinds:\n{kinds}",
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    command.add_argument("kind", choices=list(KINDS), metavar="KIND", help="what to falsify, see below")
+    _bench(command)
+    command.add_argument("--log", metavar="ROLE", help="whose log or anchors (default: the reader's)")
+    where = command.add_mutually_exclusive_group()
+    where.add_argument(
+        "--at", choices=PLACES, default="middle", help="which record under the newest anchor (default: middle)"
+    )
+    where.add_argument("--index", type=int, metavar="N", help="record, hash or block N instead")
+    command.add_argument("--tag", default="tank2.level", metavar="TAG", help="whose value (default: tank2.level)")
+    command.add_argument("--to", metavar="VALUE", help="its new value (default: one more, or the opposite)")
+    _json(command)
+
+
+def _doctor(commands: _Commands) -> None:
+    command = commands.add_parser(
+        "doctor",
+        help="check what a bench needs; each problem names its mend",
+        description="Checks everything that a bench needs: Python, bench file, disk, node, ports, keys, trust file,"
+        " journal. Each problem names its mend.",
+    )
+    _bench(command)
+    _json(command)
+
+
+def _demo(commands: _Commands) -> None:
+    command = commands.add_parser(
+        "demo",
+        help="run, verify, falsify, verify: the story in a minute",
+        description="Runs a bench of its own, verifies it, falsifies copies of it in three ways and verifies each."
+        " Exit 0 when everything came out as it must.",
+    )
+    command.add_argument(
+        "--in", dest="folder", type=Path, default=Path(".demo"), metavar="DIR", help="its folder (default: .demo)"
+    )
+    command.add_argument(
+        "--seconds", type=float, default=20.0, metavar="S", help="how long the bench runs (default: 20)"
+    )
+
+
+def _simulate(commands: _Commands) -> None:
+    command = commands.add_parser(
+        "simulate",
+        help="run a bench in lock-step under a virtual clock",
+        description="Runs all roles in one process under a virtual clock, over real sockets and a real node. The same"
+        " seed gives the same bytes. Such a bench says that it is simulated, and so does its trust file.",
+    )
+    command.add_argument(
+        "folder", type=Path, metavar="DIR", help="where bench file, trust file and data go; must be new"
+    )
+    command.add_argument("--bench", type=Path, metavar="FILE", help="the bench file to copy (default: the water cell)")
+    command.add_argument("--scans", type=int, default=3600, metavar="N", help="scans to run (default: 3600)")
+    command.add_argument("--seed", type=int, default=1, metavar="N", help="seed of noise, keys and salts (default: 1)")
+    _json(command)
+
+
+def _run(commands: _Commands) -> None:
+    command = commands.add_parser(
+        "run",
+        help="run one role",
+        description="Runs one role of a bench until SIGTERM or Ctrl-C: plc, chain, the reader, the twin, or anchor.",
+    )
+    command.add_argument("role", metavar="ROLE", help="plc, chain, gateway, twin or anchor")
+    _bench(command)
+    command.add_argument("--with-parent", action="store_true", help="also stop when standard input ends")
+
+
+def _bench(command: argparse.ArgumentParser) -> None:
+    command.add_argument("--bench", type=Path, metavar="FILE", help="the bench file (also TESTBED_BENCH)")
+    command.add_argument("--port-shift", type=int, metavar="N", help="added to every port (also TESTBED_PORT_SHIFT)")
+
+
+def _json(command: argparse.ArgumentParser) -> None:
+    command.add_argument("--json", action="store_true", help="print JSON for machines")

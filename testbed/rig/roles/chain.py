@@ -1,0 +1,82 @@
+"""The role `chain`: the bench's own development node."""
+
+import json
+from pathlib import Path
+
+from testbed.chain.devnode import DevNode
+from testbed.chain.journal import read_journal
+from testbed.chain.rpc import Node
+from testbed.core.errors import ChainError, StoreError
+from testbed.rig.bench import Bench
+from testbed.rig.initialize import read_dev_chain
+from testbed.rig.paths import Paths
+from testbed.rig.roles.role import Facts
+from testbed.store.files import write_atomic
+
+
+class ChainRole:
+    """The bench's own node. Its state file is a cache: used only if its newest block stands in the journal."""
+
+    period_s = 0.2
+
+    def __init__(self, bench: Bench, port: int) -> None:
+        self._paths = Paths(bench.data)
+        self._own = read_dev_chain(self._paths)
+        self._port = port
+        self.set_aside = ""
+        self.node: DevNode | None = None
+
+    async def start(self) -> None:
+        state = self._paths.chain_state
+        self.node = await self._start(state if state.is_file() else None)
+        if state.is_file() and not await self._stands_in_journal(self.node):
+            await self.node.stop()
+            aside = state.with_name(f"{state.name}.rejected")
+            state.replace(aside)
+            self.set_aside = f"its newest block is not in the journal: moved to {aside.name}, rebuilding"
+            self.node = await self._start(None)
+        facts = {"pid": self.node.pid, "url": self.node.url, "version": self.node.version}
+        write_atomic(self._paths.node_file, json.dumps(facts).encode())
+
+    async def step(self) -> None:
+        if self.node is not None and not self.node.running:
+            raise ChainError(f"the development node ended: {self.node.output}", "see `testbed doctor`")
+
+    async def stop(self) -> None:
+        if self.node is not None:
+            if self.node.running:
+                await self.node.dump_state(self._paths.chain_state)
+            await self.node.stop()
+        self._paths.node_file.unlink(missing_ok=True)
+
+    @property
+    def url(self) -> str:
+        """Address of the running node."""
+        if self.node is None:
+            raise ChainError("the development node does not run yet", "start the chain role first")
+        return self.node.url
+
+    def facts(self) -> Facts:
+        return {"url": self.url, "note": self.set_aside}
+
+    async def _start(self, state: Path | None) -> DevNode:
+        own = self._own
+        return await DevNode.start(
+            self._paths.role_folder("chain"),
+            own.chain_id,
+            own.genesis_time_s,
+            own.funded,
+            self._port,
+            state,
+        )
+
+    async def _stands_in_journal(self, node: DevNode) -> bool:
+        try:
+            steps = read_journal(self._paths.journal).steps
+        except StoreError:
+            return False
+        hashes = {step.mined.height: step.mined.block_hash for step in steps if step.mined is not None}
+        async with Node(node.url) as client:
+            height = await client.height()
+            head = await client.block(height)
+        return head is not None and (height == 0 or hashes.get(height) == head.hash)

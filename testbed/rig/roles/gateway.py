@@ -1,0 +1,38 @@
+"""The role of the reader: from the PLC's socket into the source log."""
+
+from testbed.acquire.gateway import Gateway
+from testbed.core.clock import Clock
+from testbed.core.entropy import Entropy
+from testbed.fieldbus.modbus_client import ModbusReader
+from testbed.record.schema import encode_tags, schema_hash
+from testbed.rig.bench import Bench
+from testbed.rig.logs import Configuration, open_log
+from testbed.rig.roles.role import Facts, Publishing
+
+
+class GatewayRole:
+    """Reads the PLC over its socket into the source log."""
+
+    def __init__(self, bench: Bench, clock: Clock, entropy: Entropy, modbus_port: int, *, simulated: bool) -> None:
+        self.period_s = bench.reader.period_ms / 1000
+        configuration = Configuration("configuration", encode_tags(bench.tags), schema_hash(bench.tags))
+        self._log, self._store = open_log(bench, bench.reader.name, configuration, clock, entropy, simulated=simulated)
+        plc = bench.plc
+        reader = ModbusReader(bench.tags, plc.modbus.host, modbus_port, plc.modbus.unit, plc.scan_tag, plc.boot_tag)
+        self._gateway = Gateway(plc.name, reader, self._log, clock, int(bench.log.heartbeat_s * 1e9))
+        self._publishing = Publishing(self._log, clock, bench.log.publish_ms * 1_000_000)
+
+    async def start(self) -> None:
+        self._log.publish()
+
+    async def step(self) -> None:
+        await self._gateway.step()
+        self._publishing.step()
+
+    async def stop(self) -> None:
+        await self._gateway.close()
+        self._log.publish()
+        self._store.close()
+
+    def facts(self) -> Facts:
+        return {"size": self._log.size, "states": self._gateway.states}
