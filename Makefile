@@ -5,8 +5,8 @@
 .PHONY: help testbed demo test check deep known-part bench contracts lock setup clean
 MAKEFLAGS += --no-print-directory
 
-# A Python that can make the environment: 3.11 or newer, with venv and pip's installer.
-PROBE := import ensurepip, sys, venv; sys.exit(sys.version_info < (3, 11))
+# A Python that can make the environment: with venv and pip's installer, and not newer than what the locks have wheels for.
+PROBE := import ensurepip, sys, venv; sys.exit(not (3, 11) <= sys.version_info < (3, 14))
 PYTHON ?= $(shell for p in python3.11 python3.12 python3.13 python3; do \
 	"$$p" -c '$(PROBE)' 2>/dev/null && { echo "$$p"; break; }; done)
 IN := .venv/bin
@@ -59,7 +59,7 @@ LOCK := --universal --python-version 3.11 --generate-hashes --only-binary :all: 
 
 setup: ## Python environment, development node and compiler, all from the committed locks
 	@"$(PYTHON)" -c '$(PROBE)' 2>/dev/null || { \
-		echo 'make needs Python 3.11 or newer with its venv module.' >&2; \
+		echo 'make needs Python 3.11, 3.12 or 3.13 with its venv module.' >&2; \
 		echo 'On Debian and Ubuntu: apt install python3 python3-venv. Elsewhere: make PYTHON=/path/to/python3.11 ...' >&2; \
 		exit 1; }
 	@"$(PYTHON)" .ci/set_up.py

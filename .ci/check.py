@@ -16,7 +16,7 @@ CHECKS: tuple[tuple[str, tuple[str, ...]], ...] = (
     ("ruff check", (str(BIN / "ruff"), "check", "--quiet", ".")),
     ("ruff format --check", (str(BIN / "ruff"), "format", "--quiet", "--check", ".")),
     ("mypy", (sys.executable, "-m", "mypy", "--no-error-summary")),
-    ("lint-imports", (str(BIN / "lint-imports"),)),
+    ("lint-imports", (str(BIN / "lint-imports"), "--no-logo")),
     ("forge fmt --check", (*FORGE, "fmt", "--check")),
     ("forge test", (*FORGE, "test")),
 )

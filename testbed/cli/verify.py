@@ -69,7 +69,7 @@ def _finding(finding: Finding) -> str:
 
 def _standing(one: Standing) -> str:
     states = f", {one.states} of them states" if one.states else ""
-    line = f"{one.origin}: {one.confirmed} of {one.size} records under {one.anchors} anchors{states}"
+    line = f"{one.origin}: {one.genuine} of {one.size} records, under {one.anchors} anchors{states}"
     if one.pending <= 0:
         return line
     since = "" if one.waiting_since_ns is None else f", the oldest for {time.time() - one.waiting_since_ns / 1e9:.0f} s"

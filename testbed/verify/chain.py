@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 
+from testbed.chain import ethrlp
 from testbed.chain.journal import Step
 from testbed.chain.proofs import header_fields, verify_receipt, verify_slot, verify_transaction
 from testbed.chain.registry import commitment, decode_anchor, log_id, read_transaction, slot_key
@@ -52,9 +53,9 @@ def check_chain(trusted: TrustedChain, evidence: Evidence) -> CheckedChain:
         result.findings.append(_open(What.UNREACHABLE, Layer.CHAIN, "chain", evidence.chain_problem))
         return result
     result.height = evidence.chain.height
-    held = _check_blocks(trusted, proven, evidence.chain, result)
+    held = _check_blocks(trusted, proven, evidence.journal_head, evidence.chain, result)
     if held == len(proven):
-        _check_slots(trusted, proven, evidence.chain, result)
+        _check_slots(proven, evidence.journal, evidence.chain, result)
     for mined, anchoring in proven[:held]:
         deep = evidence.chain.height - mined.height + 1 >= trusted.confirmations
         if deep and anchoring is not None:
@@ -86,6 +87,7 @@ def _check_journal(
         if step.mined is None:
             continue
         try:
+            _check_claims(step, step.mined, own_node=own_node)
             if step.mined.succeeded and _prove(trusted, step, step.mined, own_node=own_node):
                 proven.append((step.mined, step.intent.anchored))
         except InvalidData as error:
@@ -99,6 +101,22 @@ def _check_journal(
             result.anchors += 1
             result.gas += step.mined.gas_used
     return proven
+
+
+def _check_claims(step: Step, mined: Mined, *, own_node: bool) -> None:
+    """Raises InvalidData where the journal says more than its proofs: old values, gas, or a failure that was none."""
+    anchoring = step.intent.anchored
+    if anchoring is not None:
+        call = decode_anchor(read_transaction(step.intent.transaction).data)
+        old = (anchoring.old_size, anchoring.old_root, anchoring.old_time)
+        if (call.old_size, call.old_root, call.old_time) != old:
+            raise InvalidData("the transaction names other old values")
+    if own_node:
+        verify_receipt(header_fields(mined.header), mined.receipt)
+        fields = ethrlp.decode(mined.receipt[1:], "receipt")
+        # The block's one transaction used all of its cumulative gas.
+        if isinstance(fields, bytes) or fields[1] != ethrlp.integer(mined.gas_used):
+            raise InvalidData("the receipt names other gas")
 
 
 def _prove(trusted: TrustedChain, step: Step, mined: Mined, *, own_node: bool) -> bool:
@@ -133,8 +151,13 @@ def _prove(trusted: TrustedChain, step: Step, mined: Mined, *, own_node: bool) -
     return True
 
 
-def _check_blocks(trusted: TrustedChain, proven: Sequence[Proven], chain: ChainEvidence, result: CheckedChain) -> int:
-    """How many of the proven steps the chain holds, from the first on. The lowest other block is the finding."""
+def _check_blocks(
+    trusted: TrustedChain, proven: Sequence[Proven], head: Head, chain: ChainEvidence, result: CheckedChain
+) -> int:
+    """How many of the proven steps the chain holds, from the first on. The lowest other block is the finding.
+
+    Another version of the node may make another block of the same transaction; of another one it never makes the same.
+    """
     if chain.chain_id != trusted.chain_id or chain.genesis != trusted.genesis:
         detail = f"chain {chain.chain_id} with genesis {chain.genesis.hex()} is not the trusted one"
         result.findings.append(Finding(What.REWRITTEN, Layer.CHAIN, "block 0", detail))
@@ -142,13 +165,21 @@ def _check_blocks(trusted: TrustedChain, proven: Sequence[Proven], chain: ChainE
     for held, (mined, _) in enumerate(proven):
         found = chain.blocks.get(mined.height)
         if found is None:
-            detail = f"it ends at block {chain.height}; the journal goes on to {proven[-1][0].height}, and up to there they agree"
+            detail = f"it ends there and agrees so far; the journal goes on to block {proven[-1][0].height}"
             result.findings.append(_open(What.BEHIND, Layer.CHAIN, f"block {chain.height}", detail))
             return held
-        if found != mined.block_hash:
+        if found.hash != mined.block_hash:
+            same = found.transactions_root == header_fields(mined.header).transactions_root
+            if same and head.node_version is not None and head.node_version != chain.version:
+                detail = (
+                    f"the same transaction makes another block there, by {chain.version}; the journal was written with"
+                    f" {head.node_version}: check with that version"
+                )
+                result.findings.append(_open(What.UNREACHABLE, Layer.CHAIN, f"block {mined.height}", detail))
+                return held
             detail = (
-                f"block {found.hex()} stands there; the receipt of height {mined.height}, whose header and proofs hold,"
-                f" is of block {mined.block_hash.hex()} ({len(proven) - held} receipt(s) from there on)"
+                f"block {found.hash.hex()} stands there; the receipt of that height, whose header and proofs hold, is of"
+                f" block {mined.block_hash.hex()} ({len(proven) - held} receipt(s) from there on)"
             )
             result.findings.append(Finding(What.REWRITTEN, Layer.CHAIN, f"block {mined.height}", detail))
             return held
@@ -158,15 +189,32 @@ def _check_blocks(trusted: TrustedChain, proven: Sequence[Proven], chain: ChainE
     return len(proven)
 
 
-def _check_slots(trusted: TrustedChain, proven: Sequence[Proven], chain: ChainEvidence, result: CheckedChain) -> None:
+def _check_slots(proven: Sequence[Proven], steps: Sequence[Step], chain: ChainEvidence, result: CheckedChain) -> None:
+    """Every slot that was read holds what was accepted last, or nothing where nothing was."""
     last = {anchoring.origin: (mined, anchoring) for mined, anchoring in proven if anchoring is not None}
-    for origin, (mined, anchoring) in last.items():
-        found = chain.slots.get(slot_of(trusted, origin))
-        if found == commitment(anchoring.size, anchoring.root, mined.timestamp):
+    newest = {step.intent.anchored.origin: step for step in steps if step.intent.anchored is not None}
+    for origin, found in chain.slots.items():
+        mined, anchoring = last.get(origin, (None, None))
+        right = bytes(32)
+        if mined is not None and anchoring is not None:
+            right = commitment(anchoring.size, anchoring.root, mined.timestamp)
+        if found == right:
             continue
-        where = f"slot of {origin}, size {anchoring.size}"
-        held = "nothing was read" if found is None else found.hex()
-        detail = f"the contract holds {held}, which is not the commitment to what it accepted in block {mined.height}"
+        step = newest.get(origin)
+        if step is not None and step.mined is None and step.intent.anchored is not None:
+            # Sent, and mined before the journal could say so: the anchor goes on from here when it starts again.
+            meant, time = step.intent.anchored, step.intent.timestamp
+            if time is not None and found == commitment(meant.size, meant.root, time):
+                continue
+            if time is None:
+                detail = f"step {step.intent.number} of the journal is open: start the anchor once to close it"
+                result.findings.append(_open(What.UNANCHORED, Layer.ANCHOR, f"slot of {origin}", detail))
+                continue
+        elif step is not None and step.mined is not None and step.mined is not mined and step.mined.succeeded:
+            continue  # its newest step is a finding already, so what the slot should hold is not known
+        where = f"slot of {origin}, size {anchoring.size if anchoring is not None else 0}"
+        accepted = f"what it accepted in block {mined.height}" if mined is not None else "anything in the journal"
+        detail = f"the contract holds {found.hex()}, which is not the commitment to {accepted}"
         result.findings.append(Finding(What.SUBSTITUTED, Layer.ANCHOR, where, detail, origin=origin))
 
 

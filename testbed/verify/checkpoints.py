@@ -24,11 +24,21 @@ class Anchored:
 
 @dataclass(frozen=True, slots=True)
 class Signed:
-    """A checkpoint with a valid signature, and where it was found."""
+    """A checkpoint with a valid signature, and where it was found. own: by the log itself, not under an anchor."""
 
     checkpoint: Checkpoint
     where: str
+    own: bool
     published: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Growth:
+    """agreed: the anchored sizes whose root is the log's; forked: signed checkpoints that lie off its tree."""
+
+    agreed: tuple[int, ...]
+    forked: tuple[Signed, ...]
+    findings: tuple[Finding, ...]
 
 
 def valid_checkpoints(
@@ -50,7 +60,7 @@ def valid_checkpoints(
         if size is not None and found.size != size:
             detail = f"the checkpoint of size {found.size} stands in its place"
             findings.append(Finding(What.ALTERED, Layer.LOG, where, detail, origin=origin))
-        signed.append(Signed(found, where, published))
+        signed.append(Signed(found, where, own=layer is Layer.IDENTITY, published=published))
 
     for size, note in evidence.checkpoints:
         take(f"checkpoint of {origin}, size {size}", size, note, What.WRONG_KEY, Layer.IDENTITY)
@@ -59,8 +69,23 @@ def valid_checkpoints(
         take(where, None, evidence.published, What.WRONG_KEY, Layer.IDENTITY, published=True)
     for one in anchored:
         where = f"checkpoint of {origin}, size {one.size}, anchored in block {one.block}"
-        take(where, one.size, one.note, What.SUBSTITUTED, Layer.ANCHOR)
+        before = len(signed)
+        take(where, None, one.note, What.SUBSTITUTED, Layer.ANCHOR)
+        if len(signed) > before and signed[-1].checkpoint != Checkpoint(origin, one.size, one.root):
+            detail = f"the contract accepted root {one.root.hex()}; no checkpoint with it was signed"
+            findings.append(Finding(What.SUBSTITUTED, Layer.ANCHOR, where, detail, origin=origin))
     return signed, findings
+
+
+def check_stored(origin: str, stored: Collection[int], signed: Sequence[Signed], length: int) -> list[Finding]:
+    """A checkpoint that was published or anchored was stored before. stored: sizes of those that the store has."""
+    have = {*stored, *(one.checkpoint.size for one in signed if one.own and not one.published)}
+    gone = {one.checkpoint.size for one in signed if one.checkpoint.size <= length} - have
+    detail = "it was published or anchored, and the store has it no longer"
+    return [
+        Finding(What.DELETED, Layer.STORE, f"checkpoint of {origin}, size {size}", detail, origin=origin)
+        for size in sorted(gone)
+    ]
 
 
 def prefix_roots(leaves: Sequence[bytes | None], sizes: Collection[int]) -> dict[int, bytes]:
@@ -81,11 +106,8 @@ def prefix_roots(leaves: Sequence[bytes | None], sizes: Collection[int]) -> dict
 
 def check_growth(
     origin: str, leaves: Sequence[bytes | None], signed: Sequence[Signed], anchored: Sequence[Anchored]
-) -> tuple[tuple[int, ...], list[Finding]]:
-    """Whether the log's tree holds every checkpoint that was ever signed and every size that was anchored.
-
-    Returns the anchored sizes that it holds, and one finding for the first place where it forks or ends too early.
-    """
+) -> Growth:
+    """Whether the log's tree holds every checkpoint that was ever signed. One finding names the first that lies off."""
     findings: list[Finding] = []
     roots = prefix_roots(leaves, {one.checkpoint.size for one in signed} | {one.size for one in anchored})
     agreed = tuple(one.size for one in anchored if roots.get(one.size) == one.root)
@@ -99,11 +121,11 @@ def check_growth(
             f" ({len(forked)} signed checkpoint(s) in all lie off the log)"
         )
         findings.append(Finding(What.FORKED, Layer.LOG, first.where, detail, origin=origin))
-    return agreed, findings
+    return Growth(agreed, tuple(forked), tuple(findings))
 
 
 def check_length(origin: str, stored: int, anchored: Sequence[Anchored]) -> list[Finding]:
-    """A log is never shorter than what was anchored of it. stored: the largest size that its own store signs for."""
+    """A log is never shorter than what was anchored of it. stored: how long it is by its own checkpoints."""
     beyond = [one for one in anchored if one.size > stored]
     if not beyond:
         return []

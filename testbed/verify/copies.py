@@ -21,6 +21,10 @@ class LeafCopy:
         """A copy that knows the leaf hashes at some indices only."""
         return cls([known.get(index) for index in range(size)])
 
+    @property
+    def size(self) -> int:
+        return self._tree.size
+
     def subtree(self, start: int, stop: int) -> bytes | None:
         return self._tree.subtree(start, stop) if stop <= self._tree.size else None
 

@@ -3,6 +3,7 @@
 from dataclasses import dataclass
 
 from testbed.chain.journal import Step
+from testbed.chain.proofs import Header
 from testbed.chain.steps import Head
 from testbed.core.entry import Row
 
@@ -25,14 +26,15 @@ class LogEvidence:
 
 @dataclass(frozen=True, slots=True)
 class ChainEvidence:
-    """What a node answered: hashes of the blocks that were asked for, runtime code hash, slot values by log id."""
+    """What a node answered: its version, headers by height, hash of the runtime code, slot values by origin."""
 
+    version: str
     chain_id: int
     genesis: bytes
     height: int
     code_hash: bytes
-    blocks: dict[int, bytes]
-    slots: dict[bytes, bytes]
+    blocks: dict[int, Header]
+    slots: dict[str, bytes]
 
 
 @dataclass(frozen=True, slots=True)

@@ -4,13 +4,15 @@ from collections.abc import Iterable, Mapping
 from pathlib import Path
 
 from testbed.chain.journal import Contents, read_journal
+from testbed.chain.proofs import Header, header_fields
 from testbed.chain.rpc import Node
+from testbed.core.entry import Row
 from testbed.core.errors import ChainError, InvalidData, StoreError
 from testbed.keys.checkpoint import parse_checkpoint
 from testbed.store.sqlite import LogStore
 from testbed.verify.chain import slot_of
 from testbed.verify.evidence import ChainEvidence, Evidence, LogEvidence
-from testbed.verify.tiles import expected_paths
+from testbed.verify.tiles import expected_count, is_expected
 from testbed.verify.trust import LogRole, Trust, TrustedChain
 
 _TRIES = 5
@@ -25,9 +27,10 @@ async def gather(
     folders: (store, published folder) by origin; node: None with the reason in `node_problem` where none is reachable.
     What is read first is covered by what is read later: anchors, then the twins' logs, then the logs they follow.
     """
+    blocks: dict[int, Header] = {}
     for _ in range(_TRIES):
         contents, journal_problem = _journal(journal)
-        chain, chain_problem = await _chain(trust, contents, node, node_problem)
+        chain, chain_problem = await _chain(trust, contents, node, node_problem, blocks)
         if contents == _journal(journal)[0]:
             break
     order = sorted(trust.logs, key=lambda log: log.role is not LogRole.TWIN)
@@ -47,10 +50,27 @@ def read_log(origin: str, store: Path, published: Path) -> LogEvidence:
     try:
         note, tiles = _read_tiles(published)
         with LogStore.read(store) as log:
+            # No writer gives a negative number, so these are in no snapshot.
+            below = list(log.rows(-(2**63), 0))
             rows, checkpoints = log.snapshot()
     except StoreError as error:
         return LogEvidence(origin, problem=error.problem)
-    return LogEvidence(origin, tuple(rows), tuple(checkpoints), note, tiles)
+    return LogEvidence(
+        origin,
+        tuple(_typed(row) for row in (*below, *rows)),
+        tuple((size, _bytes(note)) for size, note in checkpoints),
+        note,
+        tiles,
+    )
+
+
+def _typed(row: Row) -> Row:
+    return Row(row.index, _bytes(row.entry), _bytes(row.salt), None if row.body is None else _bytes(row.body))
+
+
+def _bytes(value: object) -> bytes:
+    """In a damaged file SQLite gives what it finds, of any type. What is no byte string was never signed."""
+    return value if isinstance(value, bytes) else b""
 
 
 def _read_tiles(folder: Path) -> tuple[bytes | None, dict[str, bytes]]:
@@ -59,32 +79,29 @@ def _read_tiles(folder: Path) -> tuple[bytes | None, dict[str, bytes]]:
     tiles: dict[str, bytes] = {}
     for _ in range(_TRIES):
         note = _read(folder / "checkpoint")
-        tiles = {}
-        missing = False
-        for path in _asked_for(note):
-            data = _read(folder / path)
-            if data is None:
-                missing = True
-            else:
-                tiles[path] = data
-        if not missing or note == _read(folder / "checkpoint"):
+        size = _claimed_size(note)
+        # What is there is looked at, not what a checkpoint asks for: it may claim any size.
+        names = [str(path.relative_to(folder)) for path in folder.glob("tile/**/*")]
+        found = {name: _read(folder / name) for name in names if is_expected(name, size)}
+        tiles = {name: data for name, data in found.items() if data is not None}
+        if len(tiles) == expected_count(size) or note == _read(folder / "checkpoint"):
             break
     return note, tiles
 
 
-def _asked_for(note: bytes | None) -> Iterable[str]:
+def _claimed_size(note: bytes | None) -> int:
+    """Size that the unverified published checkpoint speaks of, 0 where it is none."""
     if note is None:
-        return ()
+        return 0
     try:
-        text = note.decode().partition("\n\n")[0] + "\n"
-        return expected_paths(parse_checkpoint(text).size)
+        return parse_checkpoint(note.decode().partition("\n\n")[0] + "\n").size
     except ValueError:
-        return ()
+        return 0
 
 
 def _read(path: Path) -> bytes | None:
     try:
-        return path.read_bytes()
+        return path.read_bytes() if path.is_file() else None
     except FileNotFoundError:
         return None
     except OSError as error:
@@ -101,33 +118,39 @@ def _journal(path: Path) -> tuple[Contents | None, str]:
 
 
 async def _chain(
-    trust: Trust, contents: Contents | None, node: Node | None, node_problem: str
+    trust: Trust, contents: Contents | None, node: Node | None, node_problem: str, blocks: dict[int, Header]
 ) -> tuple[ChainEvidence | None, str]:
     if node is None:
         return None, node_problem
     try:
-        return await _ask(trust.chain, [log.origin for log in trust.logs], contents, node), ""
+        return await _ask(trust.chain, [log.origin for log in trust.logs], contents, node, blocks), ""
     except ChainError as error:
         return None, error.problem
+    except InvalidData as error:
+        return None, f"{node.url} does not answer as a node should: {error}"
 
 
-async def _ask(chain: TrustedChain, origins: Iterable[str], contents: Contents | None, node: Node) -> ChainEvidence:
+async def _ask(
+    chain: TrustedChain, origins: Iterable[str], contents: Contents | None, node: Node, blocks: dict[int, Header]
+) -> ChainEvidence:
+    """blocks: those that were read already; there may be thousands, and the slots must be read while none is added."""
     genesis = await node.block(0)
     if genesis is None:
         raise ChainError(f"{node.url} has no genesis block")
     heights = [step.mined.height for step in contents.steps if step.mined is not None] if contents else []
-    blocks: dict[int, bytes] = {}
     for height in heights:
+        if height in blocks:
+            continue
         block = await node.block(height)
         if block is None:
             break
-        blocks[height] = block.hash
-    slots = [slot_of(chain, origin) for origin in origins]
+        blocks[height] = header_fields(block.header_rlp)
     return ChainEvidence(
+        version=await node.version(),
         chain_id=await node.chain_id(),
         genesis=genesis.hash,
         height=await node.height(),
         code_hash=await node.code_hash(chain.contract),
         blocks=blocks,
-        slots={slot: await node.storage(chain.contract, slot) for slot in slots},
+        slots={origin: await node.storage(chain.contract, slot_of(chain, origin)) for origin in origins},
     )

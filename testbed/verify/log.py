@@ -5,14 +5,26 @@ from dataclasses import dataclass, field
 
 from testbed.core.bodies import Genesis
 from testbed.core.finding import Finding, Layer, Verdict, What
+from testbed.merkle.tiles import TILE_WIDTH
 from testbed.merkle.tree import leaf_hash
-from testbed.verify.checkpoints import Anchored, Signed, check_growth, check_length, prefix_roots, valid_checkpoints
+from testbed.verify.checkpoints import (
+    Anchored,
+    Signed,
+    check_growth,
+    check_length,
+    check_stored,
+    prefix_roots,
+    valid_checkpoints,
+)
 from testbed.verify.copies import BlockCopy, LeafCopy
 from testbed.verify.evidence import LogEvidence
 from testbed.verify.location import Copy, true_leaves
 from testbed.verify.records import Genuine, check_records
 from testbed.verify.tiles import check_tiles, tile_hashes_of
 from testbed.verify.trust import TrustedLog
+
+_SLACK = 65_536
+"""Records that a checkpoint may speak of beyond all that there are copies for, before it is not followed any more."""
 
 
 @dataclass(slots=True)
@@ -42,37 +54,63 @@ def check_log(
     anchored: Sequence[Anchored],
     mirror: Mapping[int, bytes],
 ) -> CheckedLog:
-    """Check one log. anchored: what the contract accepted of it; mirror: leaf hashes by index that another log noted."""
+    """Check one log. anchored: what the contract accepted of it; mirror: leaf hashes by index that a twin noted."""
     log = CheckedLog(trusted)
     if evidence.problem:
-        log.findings.append(_open_question(What.UNREACHABLE, log.origin, evidence.problem))
+        log.findings.append(_open_question(What.UNREACHABLE, Layer.STORE, log.origin, evidence.problem))
         return log
     signed, found = valid_checkpoints(trusted, evidence, anchored)
     log.findings += found
+    if evidence.published is None:
+        log.findings.append(_open_question(What.MISSING, Layer.LOG, log.origin, "no checkpoint file is published"))
+    stored = [leaf_hash(row.entry) for row in evidence.rows]
+    signed, found = _within_reach(log.origin, signed, evidence, len(mirror))
+    log.findings += found
     if not signed:
-        log.findings.append(_open_question(What.MISSING, log.origin, "there is no valid checkpoint to check it by"))
+        detail = "there is no valid checkpoint to check it by"
+        log.findings.append(_open_question(What.MISSING, Layer.STORE, log.origin, detail))
         return log
-    claimed = max((size for size, _ in evidence.checkpoints), default=0)
-    log.findings += check_length(log.origin, claimed, anchored)
+    claims = [size for size, _ in evidence.checkpoints]
+    # Rows under a checkpoint that is damaged count; a checkpoint over rows that are not there does not.
+    claimed = max(claims, default=0)
+    own = max((one.checkpoint.size for one in signed if one.own), default=len(stored))
+    length = max(own, min(claimed, len(stored)))
+    log.findings += check_length(log.origin, length, anchored)
+    log.findings += check_stored(log.origin, claims, signed, length)
     # An anchored checkpoint beyond the log's own says that the log was cut off; its records are not to be had.
-    within = [one for one in signed if one.checkpoint.size <= claimed] or signed
+    within = [one for one in signed if one.checkpoint.size <= length] or signed
     head = max(within, key=lambda one: one.checkpoint.size).checkpoint
     log.size = head.size
     published = next((one.checkpoint.size for one in signed if one.published), None)
-    stored = [leaf_hash(row.entry) for row in evidence.rows]
     copies = _copies(evidence, stored, published, mirror, head.size)
     log.leaves = true_leaves(head.size, head.root, copies)
     if None in log.leaves:
-        log.leaves = _from_older_roots(log.leaves, signed, copies)
-        log.findings.append(_lost(log, signed, stored))
+        log.leaves = _from_older_roots(log.leaves, within, copies)
+    if None in log.leaves:
+        log.findings.append(_lost(log, within, stored))
     log.genuine, found = check_records(log.origin, log.leaves, evidence.rows, stored, max(head.size, claimed))
     log.findings += found
-    if published is not None and evidence.tiles is not None:
+    growth = check_growth(log.origin, log.leaves, signed, anchored)
+    if published is not None and evidence.tiles is not None and not any(one.published for one in growth.forked):
         log.findings += check_tiles(log.origin, log.leaves[:published], evidence.tiles)
-    log.agreed, found = check_growth(log.origin, log.leaves, signed, anchored)
-    log.findings += found
+    log.agreed = growth.agreed
+    log.findings += growth.findings
     log.findings += _check_genesis(log, simulated_allowed)
     return log
+
+
+def _within_reach(
+    origin: str, signed: Sequence[Signed], evidence: LogEvidence, noted: int
+) -> tuple[list[Signed], list[Finding]]:
+    """The checkpoints over no more records than can be there: a key can sign for any number."""
+    reach = len(evidence.rows) + TILE_WIDTH * len(evidence.tiles or {}) + noted + _SLACK
+    beyond = [one for one in signed if one.checkpoint.size > reach]
+    findings = []
+    if beyond:
+        first = min(beyond, key=lambda one: one.checkpoint.size)
+        detail = f"it speaks of {first.checkpoint.size} records; the log holds {len(evidence.rows)}"
+        findings.append(Finding(What.DELETED, Layer.STORE, first.where, detail, origin=origin))
+    return [one for one in signed if one.checkpoint.size <= reach], findings
 
 
 def _copies(
@@ -82,6 +120,9 @@ def _copies(
     by_index = {row.index: digest for row, digest in zip(evidence.rows, stored, strict=True)}
     if any(row.index != position for position, row in enumerate(evidence.rows)):
         copies.append(LeafCopy.sparse(size, by_index))
+    if len(stored) != size:
+        # Where records are missing or extra, those behind them stand as far from the end as they should.
+        copies.append(LeafCopy.sparse(size, dict(enumerate(stored, size - len(stored)))))
     if published is not None and evidence.tiles is not None:
         copies.append(LeafCopy(tile_hashes_of(evidence.tiles, 0, published)))
         blocks = tile_hashes_of(evidence.tiles, 1, published)
@@ -94,12 +135,24 @@ def _copies(
 def _from_older_roots(
     leaves: list[bytes | None], signed: Sequence[Signed], copies: Sequence[Copy]
 ) -> list[bytes | None]:
-    """Where the newest root leads nowhere, the largest older one that some copy still hashes to."""
-    for one in sorted(signed, key=lambda one: one.checkpoint.size, reverse=True):
-        older = true_leaves(one.checkpoint.size, one.checkpoint.root, copies)
-        if None not in older:
-            return [*older, *leaves[len(older) :]]
-    return leaves
+    """Where the newest root leads nowhere: guess what is unknown from each copy; a signed root says how far it holds.
+
+    What one copy made certain is kept while the next one is tried, so that they may complete each other.
+    """
+    roots_of: dict[int, set[bytes]] = {}
+    for one in signed:
+        roots_of.setdefault(one.checkpoint.size, set()).add(one.checkpoint.root)
+    whole = [copy for copy in copies if isinstance(copy, LeafCopy)]
+    best = leaves
+    for copy in [*whole, *whole]:
+        if None not in best:
+            break
+        known = copy.leaves(0, min(copy.size, len(best))) or ()
+        guess = [leaf or (known[index] if index < len(known) else None) for index, leaf in enumerate(best)]
+        found = prefix_roots(guess, roots_of)
+        held = max((size for size, root in found.items() if root in roots_of[size]), default=0)
+        best = [*guess[:held], *best[held:]]
+    return best
 
 
 def _lost(log: CheckedLog, signed: Sequence[Signed], stored: Sequence[bytes]) -> Finding:
@@ -137,5 +190,5 @@ def _identity(log: CheckedLog, where: str, detail: str) -> Finding:
     return Finding(What.UNAPPROVED, Layer.IDENTITY, where, detail, origin=log.origin, index=0)
 
 
-def _open_question(what: What, origin: str, detail: str) -> Finding:
-    return Finding(what, Layer.STORE, origin, detail, Verdict.INCONCLUSIVE, origin)
+def _open_question(what: What, layer: Layer, origin: str, detail: str) -> Finding:
+    return Finding(what, layer, origin, detail, Verdict.INCONCLUSIVE, origin)

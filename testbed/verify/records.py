@@ -21,7 +21,7 @@ _DETAIL = {
 
 @dataclass(frozen=True, slots=True)
 class Genuine:
-    """A stored record that is what the log's root says. data: the body's bytes; position: its place in the store."""
+    """A stored record that is what the log's root says, wherever it stands in the store. data: the body's bytes."""
 
     index: int
     entry: Entry
@@ -39,29 +39,25 @@ def check_records(
     claimed: the largest size that any checkpoint speaks of, valid or not; rows between the true leaves and that size
     are under a checkpoint that could not be checked, which is a finding of its own.
     """
-    uncovered = [None] * (claimed - len(leaves))
+    # A claim may be any number; more rows than there are need no place.
+    uncovered = [None] * (min(claimed, len(leaves) + len(rows)) - len(leaves))
     edits = align([*leaves, *uncovered], stored)
     findings = [_finding(origin, edit) for edit in edits]
-    spoilt = {edit.position for edit in edits}
-    shifts = {edit.position: 1 for edit in edits if edit.what is What.INSERTED}
-    deleted = sorted(edit.index for edit in edits if edit.what is What.DELETED)
+    index_of = {leaf: index for index, leaf in enumerate(leaves) if leaf is not None}
     genuine: dict[int, Genuine] = {}
-    index = 0
-    missing = set(deleted)
-    for position, row in enumerate(rows):
-        if position in shifts:
+    seen: set[int] = set()
+    for position, (row, digest) in enumerate(zip(rows, stored, strict=True)):
+        index = index_of.get(digest)
+        if index is None or index in seen:
             continue
-        while index in missing:
-            index += 1
-        if position not in spoilt and index < len(leaves) and leaves[index] == stored[position]:
-            result = _open(origin, index, row)
-            if isinstance(result, Genuine):
-                genuine[index] = result
-            else:
-                findings.append(result)
-            if row.index != position:
-                findings += _misnumbered(origin, index, row.index, bool(edits), rows, position)
-        index += 1
+        seen.add(index)
+        result = _open(origin, index, row)
+        if isinstance(result, Genuine):
+            genuine[index] = result
+        else:
+            findings.append(result)
+        if not edits and row.index != position:
+            findings += _misnumbered(origin, index, rows, position)
     return genuine, findings
 
 
@@ -81,13 +77,11 @@ def _open(origin: str, index: int, row: Row) -> Genuine | Finding:
         return Finding(What.ALTERED, Layer.STORE, where, f"it cannot be read: {error}", origin=origin, index=index)
 
 
-def _misnumbered(
-    origin: str, index: int, number: int, explained: bool, rows: Sequence[Row], position: int
-) -> list[Finding]:
+def _misnumbered(origin: str, index: int, rows: Sequence[Row], position: int) -> list[Finding]:
     """A gap in the numbers of the store that no missing or extra record explains; only its first row is named."""
-    if explained or (position and rows[position - 1].index != position - 1):
+    if position and rows[position - 1].index != position - 1:
         return []
-    detail = f"the store numbers it {number}"
+    detail = f"the store numbers it {rows[position].index}"
     return [Finding(What.REORDERED, Layer.STORE, f"record {index} of {origin}", detail, origin=origin, index=index)]
 
 

@@ -52,8 +52,8 @@ class Replayed:
 def replay(twin: CheckedLog, source: CheckedLog, approved: Mapping[tuple[bytes, bytes], ApprovedModel]) -> Replayed:
     """Run every twin record again. approved: models by (model hash, parameters hash).
 
-    A record whose own bytes or inputs are not genuine is a finding elsewhere already; it, and the link to the record
-    behind it, are left out here. A false record's successor is judged by the state that the false one names and by
+    A record whose own bytes are not genuine is a finding elsewhere already; it, and the link to the record behind it,
+    are left out here. So is the run of a record whose inputs are not those of the source. A false record's successor is judged by the state that the false one names and by
     the state that it should have had, so one lie is one finding.
     """
     result = Replayed()
@@ -62,6 +62,7 @@ def replay(twin: CheckedLog, source: CheckedLog, approved: Mapping[tuple[bytes, 
     corrected: Floats | None = None
     begun, last_index = False, -1
     diverged: list[int] = []
+    unapproved: list[int] = []
     for index in sorted(twin.genuine):
         found = twin.genuine[index]
         if index != last_index + 1:
@@ -78,7 +79,7 @@ def replay(twin: CheckedLog, source: CheckedLog, approved: Mapping[tuple[bytes, 
         result.findings += _check_inputs(twin, source, source_roots, index, body)
         known = approved.get((body.model, body.parameters))
         if known is None:
-            result.findings.append(_unapproved(twin, index, body))
+            unapproved.append(index)
         elif previous is not None or not begun:
             outcome = _run(known, previous, corrected, source, found, body)
             if outcome is not None:
@@ -87,7 +88,9 @@ def replay(twin: CheckedLog, source: CheckedLog, approved: Mapping[tuple[bytes, 
                 if not outcome.agrees:
                     diverged.append(index)
         previous, begun = body, True
-    result.findings += _fold_diverged(twin, diverged)
+    result.findings += _runs(twin, What.DIVERGED, diverged, _DIVERGED)
+    result.findings += _runs(twin, What.UNAPPROVED, unapproved, _UNAPPROVED)
+    result.findings += source_roots.rolled_back()
     return result
 
 
@@ -105,9 +108,9 @@ def _run(
     found: Genuine,
     body: TwinRecord,
 ) -> _Outcome | None:
-    """One step again, from the named state and from the corrected one; None when an input cannot be read."""
-    inputs = [source.genuine.get(ref.index) for ref in body.inputs]
-    if any(one is None for one in inputs):
+    """One step again, from the named state and from the corrected one; None when an input is not the source's."""
+    inputs = _inputs(source, body)
+    if inputs is None:
         return None
     starts = [known.model.initial(known.parameters) if previous is None else previous.state]
     if corrected is not None:
@@ -117,7 +120,7 @@ def _run(
         outputs: Floats = ()
         state = start
         for one in inputs:
-            if one is not None and isinstance(one.body, State):
+            if isinstance(one.body, State):
                 state, outputs = known.model.step(known.parameters, state, known.readings(one.body))
         again = TwinRecord(body.inputs, body.model, body.parameters, state, outputs)
         if encode_body(again) == found.data:
@@ -125,10 +128,21 @@ def _run(
     return _Outcome(agrees=False, corrected=state)
 
 
+def _inputs(source: CheckedLog, body: TwinRecord) -> list[Genuine] | None:
+    """The source's own records that the inputs name, None where one of them is not to be had."""
+    found = [
+        source.genuine.get(ref.index)
+        for ref in body.inputs
+        if ref.origin == source.origin and ref.index < source.size and source.leaves[ref.index] == ref.leaf_hash
+    ]
+    genuine = [one for one in found if one is not None]
+    return genuine if len(genuine) == len(body.inputs) else None
+
+
 def _check_order(
     twin: CheckedLog, source: CheckedLog, index: int, body: TwinRecord, expected: int | None
 ) -> list[Finding]:
-    """Inputs follow one another without gaps, from one log, and end with a state."""
+    """Inputs follow one another without gaps, from one log, and end with the one state among them."""
     names = [ref.index for ref in body.inputs]
     first = names[0] if names else -1
     if any(ref.origin != source.origin for ref in body.inputs):
@@ -139,6 +153,8 @@ def _check_order(
         detail = f"its inputs {names} do not follow one another"
     elif expected is not None and first != expected:
         detail = f"its inputs begin at {first} of {source.origin}, and {expected} is next"
+    elif not _ends_with_its_state(source, body):
+        detail = "each state is a step: its inputs do not end with the one state among them"
     else:
         return []
     return [Finding(What.SKIPPED, Layer.TWIN, _where(twin, index), detail, origin=twin.origin, index=index)]
@@ -149,6 +165,11 @@ def _check_inputs(twin: CheckedLog, source: CheckedLog, roots: "_Roots", index: 
     for ref in body.inputs:
         if ref.origin != source.origin or not _differs(source, ref):
             continue
+        if ref.index >= source.size:
+            if roots.covers(ref.index):
+                return []  # the twin shows that the source was longer: one finding says so
+            detail = f"it names record {ref.index} of {source.origin}, which ends at size {source.size}"
+            return [Finding(What.INVENTED, Layer.TWIN, _where(twin, index), detail, origin=twin.origin, index=index)]
         if roots.forked_above(ref.index):
             where = f"record {ref.index} of {source.origin}"
             detail = (
@@ -162,9 +183,16 @@ def _check_inputs(twin: CheckedLog, source: CheckedLog, roots: "_Roots", index: 
 
 
 def _differs(source: CheckedLog, ref: LeafRef) -> bool:
-    leaf = source.leaves[ref.index] if ref.index < len(source.leaves) else None
-    # A leaf that is not to be had, or lies beyond the source's checkpoint, is found elsewhere.
+    if ref.index >= source.size:
+        return True
+    leaf = source.leaves[ref.index]
+    # A leaf that is not to be had is found elsewhere.
     return leaf is not None and leaf != ref.leaf_hash
+
+
+def _ends_with_its_state(source: CheckedLog, body: TwinRecord) -> bool:
+    inputs = _inputs(source, body)
+    return inputs is None or [isinstance(one.body, State) for one in inputs] == [False] * (len(inputs) - 1) + [True]
 
 
 def _check_peer(twin: CheckedLog, source: CheckedLog, roots: "_Roots", index: int, body: Peer) -> list[Finding]:
@@ -173,7 +201,7 @@ def _check_peer(twin: CheckedLog, source: CheckedLog, roots: "_Roots", index: in
     except InvalidData as error:
         detail = f"it keeps a checkpoint that {source.origin} never signed: {error}"
         return [Finding(What.INVENTED, Layer.TWIN, _where(twin, index), detail, origin=twin.origin, index=index)]
-    roots.add(checkpoint.size, checkpoint.root)
+    roots.add(checkpoint.size, checkpoint.root, _where(twin, index))
     return []
 
 
@@ -184,41 +212,60 @@ class _Roots:
         self._source = source
         self._own: dict[int, bytes] | None = None
         self._forked: list[int] = []
+        self._longest = source.size
+        self._kept_in = ""
 
-    def add(self, size: int, root: bytes) -> None:
+    def add(self, size: int, root: bytes, kept_in: str) -> None:
         if self._own is None:
             self._own = prefix_roots(self._source.leaves, range(len(self._source.leaves) + 1))
         if self._own.get(size, root) != root:
             self._forked.append(size)
+        if size > self._longest:
+            self._longest, self._kept_in = size, kept_in
+
+    def covers(self, index: int) -> bool:
+        """Whether the twin keeps a signed checkpoint over that record, be it on the source's tree or not."""
+        return index < self._longest
+
+    def rolled_back(self) -> list[Finding]:
+        """The source is shorter than a checkpoint that the twin keeps; no finding where an anchor says so as well."""
+        source = self._source
+        if not self._kept_in or any(one.what is What.ROLLED_BACK for one in source.findings):
+            return []
+        detail = f"its key signed size {self._longest}, see {self._kept_in}; it ends at size {source.size}"
+        where = f"{source.origin} from record {source.size} on"
+        return [Finding(What.ROLLED_BACK, Layer.LOG, where, detail, origin=source.origin, index=source.size)]
 
     def forked_above(self, index: int) -> bool:
         """Whether the twin keeps a signed checkpoint that covers `index` and lies off the source's tree."""
         return any(size > index for size in self._forked)
 
 
-def _unapproved(twin: CheckedLog, index: int, body: TwinRecord) -> Finding:
-    detail = f"it ran model {body.model.hex()} with parameters {body.parameters.hex()}; the trust file has no such pair"
-    return Finding(What.UNAPPROVED, Layer.TWIN, _where(twin, index), detail, origin=twin.origin, index=index)
+_DIVERGED = "running the model again from its named state and inputs gives another body"
+_UNAPPROVED = "the trust file has no model with its hash and parameters"
 
 
-def _fold_diverged(twin: CheckedLog, diverged: list[int]) -> list[Finding]:
-    """Records that diverge one after another are one finding, which names the first."""
-    findings: list[Finding] = []
+def _runs(twin: CheckedLog, what: What, found: list[int], detail: str) -> list[Finding]:
+    """Twin records that are found one after another are one finding, which names the first."""
     twin_records = [index for index in sorted(twin.genuine) if isinstance(twin.genuine[index].body, TwinRecord)]
     rank = {index: place for place, index in enumerate(twin_records)}
     runs: list[list[int]] = []
-    for index in diverged:
+    for index in found:
         if runs and rank[index] == rank[runs[-1][-1]] + 1:
             runs[-1].append(index)
         else:
             runs.append([index])
-    for run in runs:
-        where = _where(twin, run[0])
-        detail = "running the model again from its named state and inputs gives another body"
-        if len(run) > 1:
-            detail += f"; so do the {len(run) - 1} twin records behind it, up to {run[-1]}"
-        findings.append(Finding(What.DIVERGED, Layer.TWIN, where, detail, origin=twin.origin, index=run[0]))
-    return findings
+    return [
+        Finding(
+            what,
+            Layer.TWIN,
+            _where(twin, run[0]),
+            detail + (f"; so for the {len(run) - 1} twin records behind it, up to {run[-1]}" if len(run) > 1 else ""),
+            origin=twin.origin,
+            index=run[0],
+        )
+        for run in runs
+    ]
 
 
 def _where(twin: CheckedLog, index: int) -> str:

@@ -1,7 +1,7 @@
 """Checks published tiles and entry bundles against the true leaves."""
 
+from bisect import bisect_left
 from collections.abc import Mapping, Sequence
-from itertools import takewhile
 
 from testbed.core.errors import InvalidData
 from testbed.core.finding import Finding, Layer, Verdict, What
@@ -10,6 +10,7 @@ from testbed.merkle.tiles import (
     TileId,
     decode_bundle,
     entry_bundles,
+    parse_tile_path,
     split_tile,
     tile_hashes,
     tile_path,
@@ -17,10 +18,23 @@ from testbed.merkle.tiles import (
 )
 from testbed.merkle.tree import Tree, leaf_hash
 
+_UNKNOWN = bytes(32)
 
-def expected_paths(size: int) -> list[str]:
-    """Every tile and bundle that a log published at `size` must offer."""
-    return [tile.path for tile in (*tile_widths(size), *entry_bundles(size))]
+
+def is_expected(path: str, size: int) -> bool:
+    """Whether a log published at `size` offers a tile or bundle under that path."""
+    try:
+        tile = parse_tile_path(path)
+    except InvalidData:
+        return False
+    left = (size >> (8 * (tile.level or 0))) - tile.n * TILE_WIDTH
+    return left > 0 and tile.width == min(left, TILE_WIDTH)
+
+
+def expected_count(size: int) -> int:
+    """How many tiles and bundles a log published at `size` offers."""
+    levels = range(0, size.bit_length(), 8)
+    return sum(-(-(size >> level) // TILE_WIDTH) for level in levels) + -(-size // TILE_WIDTH)
 
 
 def tile_hashes_of(tiles: Mapping[str, bytes], level: int, size: int) -> list[bytes | None]:
@@ -37,16 +51,16 @@ def tile_hashes_of(tiles: Mapping[str, bytes], level: int, size: int) -> list[by
 
 
 def check_tiles(origin: str, leaves: Sequence[bytes | None], tiles: Mapping[str, bytes]) -> list[Finding]:
-    """Compare every tile that a log of len(leaves) must offer. Behind the first unknown leaf nothing is judged."""
-    known = [leaf for leaf in takewhile(lambda leaf: leaf is not None, leaves) if leaf is not None]
-    tree = Tree(known)
+    """Compare every tile that a log of len(leaves) must offer. Hashes over an unknown leaf are not judged."""
+    tree = Tree(leaf or _UNKNOWN for leaf in leaves)
+    unknown = [index for index, leaf in enumerate(leaves) if leaf is None]
     findings: list[Finding] = []
     for tile in tile_widths(len(leaves)):
         data = tiles.get(tile.path)
         if data is None:
             findings.append(_missing(origin, tile))
-        elif (tile.n * TILE_WIDTH + tile.width) << (8 * (tile.level or 0)) <= len(known):
-            findings += _compare(origin, tile, tile_hashes(tree, tile), data)
+        else:
+            findings += _compare(origin, tile, tile_hashes(tree, tile), data, unknown)
     for bundle in entry_bundles(len(leaves)):
         data = tiles.get(bundle.path)
         if data is None:
@@ -56,7 +70,7 @@ def check_tiles(origin: str, leaves: Sequence[bytes | None], tiles: Mapping[str,
     return findings
 
 
-def _compare(origin: str, tile: TileId, expected: bytes, data: bytes) -> list[Finding]:
+def _compare(origin: str, tile: TileId, expected: bytes, data: bytes, unknown: Sequence[int]) -> list[Finding]:
     if data == expected:
         return []
     if len(data) != len(expected):
@@ -65,7 +79,9 @@ def _compare(origin: str, tile: TileId, expected: bytes, data: bytes) -> list[Fi
     findings = []
     pairs = zip(split_tile(data, tile.width), split_tile(expected, tile.width), strict=True)
     for position, (found, right) in enumerate(pairs):
-        if found == right:
+        span = 8 * (tile.level or 0)
+        first = (tile.n * TILE_WIDTH + position) << span
+        if found == right or bisect_left(unknown, first) < bisect_left(unknown, first + (1 << span)):
             continue
         index = tile.n * TILE_WIDTH + position if tile.level == 0 else None
         where = f"{_where(origin, tile)}, position {position}"

@@ -18,7 +18,8 @@ from testbed.verify.trust import LogRole, Trust, TrustedLog
 
 @dataclass(frozen=True, slots=True)
 class Standing:
-    """How far one log was proved. size: records under its newest checkpoint; confirmed: of these, under an anchor.
+    """How far one log was proved. size: records under its newest checkpoint; confirmed: of these, under an anchor;
+    genuine: of the confirmed ones, those that are what was signed; states: of the genuine ones, states of a PLC.
 
     waiting_since_ns: receive time of the first state that no confirmed anchor covers, None where there is none.
     """
@@ -26,8 +27,9 @@ class Standing:
     origin: str
     role: LogRole
     size: int
-    states: int
     confirmed: int
+    genuine: int
+    states: int
     anchors: int
     waiting_since_ns: int | None
 
@@ -82,7 +84,7 @@ def check(trust: Trust, evidence: Evidence, make_model: ModelMaker) -> Checked:
             replayed += outcome.records
             findings += outcome.findings
     standings = tuple(_standing(trusted, logs[trusted.origin], chain) for trusted in trust.logs)
-    findings += [_unanchored(one) for one in standings if one.confirmed == 0 and chain.anchored]
+    findings += [_unanchored(one) for one in standings if one.confirmed == 0]
     folded = _fold(findings)
     report = Report(
         verdict=_verdict(folded),
@@ -123,6 +125,8 @@ def _check_twin(trust: Trust, twin: CheckedLog, source: CheckedLog, make_model: 
         used = {(b.body.model, b.body.parameters) for b in twin.genuine.values() if isinstance(b.body, TwinRecord)}
         if used <= pairs:
             return Replayed(findings=[finding])
+    if not source.leaves:
+        return Replayed()  # nothing is known of it, which is a finding of its own
     outcome = replay(twin, source, approved)
     outcome.findings += check_lag(twin, source, outcome.consumed, trust.twin_lag)
     return outcome
@@ -144,14 +148,19 @@ def _events(log: CheckedLog, name: str) -> list[bytes]:
 def _standing(trusted: TrustedLog, log: CheckedLog, chain: CheckedChain) -> Standing:
     seen = chain.confirmed.get(trusted.origin, 0)
     confirmed = max((size for size in log.agreed if size <= seen), default=0)
-    states = [found for found in log.genuine.values() if isinstance(found.body, State)]
-    waiting = [s.body.receive_time_ns for s in states if s.index >= confirmed and isinstance(s.body, State)]
+    proved = [found for found in log.genuine.values() if found.index < confirmed]
+    waiting = [
+        found.body.receive_time_ns
+        for found in log.genuine.values()
+        if found.index >= confirmed and isinstance(found.body, State)
+    ]
     return Standing(
         origin=trusted.origin,
         role=trusted.role,
         size=log.size,
-        states=len(states) if trusted.role is LogRole.GATEWAY else 0,
         confirmed=confirmed,
+        genuine=len(proved),
+        states=sum(isinstance(found.body, State) for found in proved),
         anchors=len(chain.anchored.get(trusted.origin, [])),
         waiting_since_ns=min(waiting, default=None),
     )
@@ -163,10 +172,19 @@ def _unanchored(standing: Standing) -> Finding:
 
 
 def _fold(findings: Sequence[Finding]) -> list[Finding]:
-    """Drop what only repeats another finding: an unanchored log whose anchors are found false already."""
+    """Drop what only repeats another finding.
+
+    An unanchored log whose anchors are found false or missing already; a fork that a twin shows to the very record.
+    """
     explained = {What.SUBSTITUTED, What.REWRITTEN, What.UNREACHABLE, What.BEHIND, What.FORKED, What.ROLLED_BACK}
-    chain_trouble = any(one.what in explained for one in findings)
-    return [one for one in findings if not (one.what is What.UNANCHORED and one.origin and chain_trouble)]
+    anchors = any(one.what in explained or (one.what is What.UNANCHORED and not one.origin) for one in findings)
+    exact = {one.origin for one in findings if one.what is What.FORKED and one.index is not None}
+    return [
+        one
+        for one in findings
+        if not (one.what is What.UNANCHORED and one.origin and anchors)
+        and not (one.what is What.FORKED and one.index is None and one.origin in exact)
+    ]
 
 
 def _verdict(findings: Sequence[Finding]) -> Verdict:

@@ -47,7 +47,7 @@ def lint(folder: Path) -> tuple[int, str]:
     environment = {**os.environ, "PYTHONPATH": str(folder)}
     program = Path(sys.executable).with_name("lint-imports")
     answer = subprocess.run(
-        [program, "--no-cache"], cwd=folder, env=environment, capture_output=True, text=True, check=False
+        [program, "--no-cache", "--no-logo"], cwd=folder, env=environment, capture_output=True, text=True, check=False
     )
     return answer.returncode, answer.stdout + answer.stderr
 

@@ -79,7 +79,7 @@ def test_an_unknown_part_is_refused_with_the_list_of_parts(root: Path, part: str
 def test_without_a_python_that_fits_it_says_what_to_install(root: Path) -> None:
     answer = make(root, "setup", "PYTHON=no-such-python")
     assert answer.returncode != 0
-    assert "Python 3.11 or newer" in answer.stderr
+    assert "Python 3.11, 3.12 or 3.13" in answer.stderr
     assert "python3-venv" in answer.stderr
 
 
