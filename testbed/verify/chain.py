@@ -178,8 +178,8 @@ def _check_blocks(
                 result.findings.append(_open(What.UNREACHABLE, Layer.CHAIN, f"block {mined.height}", detail))
                 return held
             detail = (
-                f"block {found.hash.hex()} stands there; the receipt of that height, whose header and proofs hold, is of"
-                f" block {mined.block_hash.hex()} ({len(proven) - held} receipt(s) from there on)"
+                f"block {found.hash.hex()} stands there; the receipt of that height, whose header and proofs hold,"
+                f" is of block {mined.block_hash.hex()} ({len(proven) - held} receipt(s) from there on)"
             )
             result.findings.append(Finding(What.REWRITTEN, Layer.CHAIN, f"block {mined.height}", detail))
             return held

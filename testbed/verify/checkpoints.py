@@ -42,21 +42,25 @@ class Growth:
 
 
 def valid_checkpoints(
-    trusted: TrustedLog, evidence: LogEvidence, anchored: Sequence[Anchored]
+    trusted: TrustedLog, evidence: LogEvidence, anchored: Sequence[Anchored], notes: dict[bytes, Checkpoint]
 ) -> tuple[list[Signed], list[Finding]]:
-    """Every checkpoint that the trusted key signed, those of the store first; each of the others is a finding."""
+    """Every checkpoint that the trusted key signed, those of the store first; each of the others is a finding.
+
+    notes: takes up every checkpoint by the bytes of its note, so that no signature is verified twice.
+    """
     origin = trusted.origin
     signed: list[Signed] = []
     findings: list[Finding] = []
 
     def take(where: str, size: int | None, note: bytes, what: What, layer: Layer, published: bool = False) -> None:
         try:
-            found = open_checkpoint(note, trusted.key, origin)
+            found = notes.get(note) or open_checkpoint(note, trusted.key, origin)
         except InvalidData as error:
             findings.append(
                 Finding(what, layer, where, f"not signed by the key that is trusted: {error}", origin=origin)
             )
             return
+        notes[note] = found
         if size is not None and found.size != size:
             detail = f"the checkpoint of size {found.size} stands in its place"
             findings.append(Finding(What.ALTERED, Layer.LOG, where, detail, origin=origin))

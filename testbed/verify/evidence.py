@@ -1,6 +1,6 @@
 """What was found on a bench, as values: nothing in here is trusted."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from testbed.chain.journal import Step
 from testbed.chain.proofs import Header
@@ -41,9 +41,10 @@ class ChainEvidence:
 class Evidence:
     """Everything that a check reads. A part that could not be had says why in its place."""
 
-    logs: dict[str, LogEvidence]
+    # Not in the repr: asyncio.run makes one of what it returns, and these may be hundreds of megabytes.
+    logs: dict[str, LogEvidence] = field(repr=False)
     journal_head: Head | None
-    journal: tuple[Step, ...]
+    journal: tuple[Step, ...] = field(repr=False)
     journal_problem: str
     chain: ChainEvidence | None
     chain_problem: str

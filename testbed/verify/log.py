@@ -4,6 +4,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
 from testbed.core.bodies import Genesis
+from testbed.core.checkpoint import Checkpoint
 from testbed.core.finding import Finding, Layer, Verdict, What
 from testbed.merkle.tiles import TILE_WIDTH
 from testbed.merkle.tree import leaf_hash
@@ -32,7 +33,8 @@ class CheckedLog:
     """What the check of one log found.
 
     size: records under its newest valid checkpoint; leaves: their true hashes, None where not to be had;
-    genuine: the records, by index, that are what the root says; agreed: the anchored sizes whose root is the log's own.
+    genuine: the records, by index, that are what the root says; agreed: the anchored sizes whose root is the log's own;
+    notes: every checkpoint with a valid signature, by the bytes of its signed note.
     """
 
     trusted: TrustedLog
@@ -40,6 +42,7 @@ class CheckedLog:
     leaves: list[bytes | None] = field(default_factory=list)
     genuine: dict[int, Genuine] = field(default_factory=dict)
     agreed: tuple[int, ...] = ()
+    notes: dict[bytes, Checkpoint] = field(default_factory=dict)
     findings: list[Finding] = field(default_factory=list)
 
     @property
@@ -59,7 +62,7 @@ def check_log(
     if evidence.problem:
         log.findings.append(_open_question(What.UNREACHABLE, Layer.STORE, log.origin, evidence.problem))
         return log
-    signed, found = valid_checkpoints(trusted, evidence, anchored)
+    signed, found = valid_checkpoints(trusted, evidence, anchored, log.notes)
     log.findings += found
     if evidence.published is None:
         log.findings.append(_open_question(What.MISSING, Layer.LOG, log.origin, "no checkpoint file is published"))

@@ -53,8 +53,8 @@ def replay(twin: CheckedLog, source: CheckedLog, approved: Mapping[tuple[bytes, 
     """Run every twin record again. approved: models by (model hash, parameters hash).
 
     A record whose own bytes are not genuine is a finding elsewhere already; it, and the link to the record behind it,
-    are left out here. So is the run of a record whose inputs are not those of the source. A false record's successor is judged by the state that the false one names and by
-    the state that it should have had, so one lie is one finding.
+    are left out here. So is the run of a record whose inputs are not the source's. A false record's successor is
+    judged by the state that the false one names and by the state that it should have had, so one lie is one finding.
     """
     result = Replayed()
     source_roots = _Roots(source)
@@ -197,7 +197,9 @@ def _ends_with_its_state(source: CheckedLog, body: TwinRecord) -> bool:
 
 def _check_peer(twin: CheckedLog, source: CheckedLog, roots: "_Roots", index: int, body: Peer) -> list[Finding]:
     try:
-        checkpoint = open_checkpoint(body.checkpoint, source.trusted.key, source.origin)
+        # Nearly always it is one that the source keeps as well, and its signature was verified there.
+        known = source.notes.get(body.checkpoint)
+        checkpoint = known or open_checkpoint(body.checkpoint, source.trusted.key, source.origin)
     except InvalidData as error:
         detail = f"it keeps a checkpoint that {source.origin} never signed: {error}"
         return [Finding(What.INVENTED, Layer.TWIN, _where(twin, index), detail, origin=twin.origin, index=index)]

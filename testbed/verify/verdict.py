@@ -2,7 +2,7 @@
 
 import hashlib
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from testbed.core.bodies import Event, State, TwinRecord
 from testbed.core.entry import Kind
@@ -56,7 +56,8 @@ class Checked:
     """Everything that was checked, for those who want to look at one record."""
 
     report: Report
-    logs: Mapping[str, CheckedLog]
+    # Not in the repr: asyncio.run makes one of what it returns.
+    logs: Mapping[str, CheckedLog] = field(repr=False)
     chain: CheckedChain
 
 

@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from testbed.core.errors import UsageError
 from testbed.core.tags import DataType, ModbusAddress, ModbusTable, Tag
 from testbed.fieldbus.layout import MOST_BITS, MOST_REGISTERS, plan, tables, width
-from testbed.plc.tags import water_cell_tags
+from testbed.rig.bench import load_bench
 
 HOLDING, COIL = ModbusTable.HOLDING_REGISTER, ModbusTable.COIL
 
@@ -19,14 +19,14 @@ def tag_at(address: int, kind: DataType = DataType.UINT16, table: ModbusTable = 
 
 
 def test_the_water_cell_takes_four_reads() -> None:
-    blocks = [(block.table.value, block.address, block.count) for block in plan(water_cell_tags(), gap=1)]
+    blocks = [(block.table.value, block.address, block.count) for block in plan(load_bench(None).tags, gap=1)]
     assert sorted(blocks) == [
         ("coil", 0, 2),
         ("discrete_input", 0, 6),
         ("holding_register", 0, 12),
         ("input_register", 0, 20),
     ]
-    assert len(plan(water_cell_tags(), gap=0)) == 5
+    assert len(plan(load_bench(None).tags, gap=0)) == 5
 
 
 @given(st.sets(st.integers(0, 3000), max_size=60), st.integers(0, 40), st.sampled_from([HOLDING, COIL]))

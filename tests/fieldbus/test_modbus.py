@@ -15,9 +15,9 @@ from testbed.fieldbus.modbus_server import ModbusServer
 from testbed.fieldbus.registers import decode, encode
 from testbed.plc.emulator import Emulator
 from testbed.plc.image import MOST_PENDING
-from testbed.plc.tags import water_cell_tags
+from testbed.rig.bench import load_bench
 
-TAGS = water_cell_tags()
+TAGS = load_bench(None).tags
 TAG = {tag.name: tag for tag in TAGS}
 LOCAL = "127.0.0.1"
 

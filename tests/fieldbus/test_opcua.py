@@ -16,10 +16,10 @@ from testbed.fieldbus.modbus_server import ModbusServer
 from testbed.fieldbus.opcua_server import OpcUaServer
 from testbed.fieldbus.registers import decode
 from testbed.plc.emulator import Emulator
-from testbed.plc.tags import water_cell_tags
 from testbed.plc.thread import ScanThread
+from testbed.rig.bench import load_bench
 
-TAGS = water_cell_tags()
+TAGS = load_bench(None).tags
 TAG = {tag.name: tag for tag in TAGS}
 
 # Building the standard address space takes more than a second: one server for the module.

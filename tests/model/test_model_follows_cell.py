@@ -3,14 +3,14 @@
 from testbed.model.registry import load
 from testbed.plant.cell import CellParameters
 from testbed.plc.emulator import Emulator
-from testbed.plc.tags import water_cell_tags
+from testbed.rig.bench import load_bench
 
 MODEL = load("water_cell_v1")
 
 
 def watch(scans: int, after: int = 0, **disturbance: float) -> dict[str, float]:
     """Outputs of the model after `scans` undisturbed scans and `after` disturbed ones; residuals: largest since 100."""
-    plc = Emulator(water_cell_tags(), CellParameters(noise=0.0002), seed=11)
+    plc = Emulator(load_bench(None).tags, CellParameters(noise=0.0002), seed=11)
     state = outputs = MODEL.initial(MODEL.PARAMETERS)
     largest = dict.fromkeys(MODEL.OUTPUTS, 0.0)
     for index in range(scans + after):

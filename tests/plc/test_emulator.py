@@ -10,9 +10,9 @@ from testbed.fieldbus.source import float32
 from testbed.plant.cell import CellParameters
 from testbed.plc.emulator import Emulator
 from testbed.plc.image import MOST_PENDING
-from testbed.plc.tags import water_cell_tags
+from testbed.rig.bench import load_bench
 
-TAGS = water_cell_tags()
+TAGS = load_bench(None).tags
 
 
 def run(emulator: Emulator, seconds: float) -> dict[str, Value]:

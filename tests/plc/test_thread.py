@@ -7,8 +7,8 @@ import pytest
 
 from testbed.core.tags import Value
 from testbed.plc.emulator import Emulator
-from testbed.plc.tags import water_cell_tags
 from testbed.plc.thread import ScanThread
+from testbed.rig.bench import load_bench
 
 
 class Counting:
@@ -71,7 +71,7 @@ def test_a_program_that_fails_stands_still_and_says_why() -> None:
 
 
 def test_readers_never_see_two_scans_at_once() -> None:
-    emulator = Emulator(water_cell_tags(), seed=3, scan_s=0.001)
+    emulator = Emulator(load_bench(None).tags, seed=3, scan_s=0.001)
     truth: dict[Value, dict[str, Value]] = {}
 
     class Recording:
