@@ -9,6 +9,7 @@ KINDS = {
     "upper-tile": "a hash in a level-1 tile (--index: which; from 256 records on)",
     "checkpoint": "the root in a stored checkpoint",
     "twin-record": "a twin record, re-signed with the twin's own key",
+    "source-record": "a value in one logged state, re-signed with the gateway's own key (--tag, --to)",
     "slot": "the contract's slot of a log",
     "chain": "the chain, rewritten at an anchored height (--index: block) and rebuilt upwards",
 }

@@ -36,7 +36,7 @@ def change_value(target: Target, log: TargetLog, index: int, tag_name: str, valu
         entry_data, body_data = _row(connection, log, index)
         kind = decode_entry(entry_data).kind
         if kind is Kind.STATE:
-            changed, done = _other_value(target, body_data, tag_name, value)
+            changed, done = other_value(target, body_data, tag_name, value)
         else:
             changed, done = body_data[:-1] + bytes([body_data[-1] ^ 1]), "its last byte was changed"
         connection.execute("UPDATE records SET body = ? WHERE idx = ?", (changed, index))
@@ -76,7 +76,8 @@ def swap(log: TargetLog, index: int) -> Falsified:
     return Falsified(f"records {first} and {second} of {log.origin} were exchanged in the store", (one, two))
 
 
-def _other_value(target: Target, body_data: bytes, tag_name: str, value: Value | None) -> tuple[bytes, str]:
+def other_value(target: Target, body_data: bytes, tag_name: str, value: Value | None) -> tuple[bytes, str]:
+    """A state's body with another value of one tag (by default one more, or the opposite), and what that means."""
     state = decode_body(Kind.STATE, body_data)
     names = [tag.name for tag in target.tags]
     if not isinstance(state, State) or tag_name not in names:

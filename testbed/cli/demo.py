@@ -2,6 +2,7 @@
 
 import argparse
 import contextlib
+import math
 import shutil
 import socket
 import subprocess
@@ -19,6 +20,8 @@ _TO_BE_FOUND = "to be found "
 
 def execute(options: argparse.Namespace) -> int:
     """The command; returns its exit code."""
+    if not 0 < options.seconds < math.inf:
+        raise UsageError(f"--seconds {options.seconds:g}", "give a number of seconds above 0")
     story = _Story(options.folder)
     story.begin()
     story.say("1. A bench: plant, PLC, gateway, twin, anchor and chain, each a process. It runs for a while.")

@@ -5,6 +5,7 @@ import asyncio
 import json
 from dataclasses import asdict
 
+from testbed.cli.near import near
 from testbed.cli.options import bench_of
 from testbed.rig.diagnosis import diagnose
 
@@ -16,7 +17,7 @@ def execute(options: argparse.Namespace) -> int:
         print(json.dumps({"healthy": all(one.healthy for one in found), "checks": [asdict(one) for one in found]}))
     else:
         for one in found:
-            print(f"{'ok  ' if one.healthy else 'FAIL'}  {one.name:10}  {one.seen}")
+            print(f"{'ok  ' if one.healthy else 'FAIL'}  {one.name:10}  {near(one.seen)}")
             if one.mend:
-                print(f"      {'':10}  mend: {one.mend}")
+                print(f"      {'':10}  mend: {near(one.mend)}")
     return 0 if all(one.healthy for one in found) else 1

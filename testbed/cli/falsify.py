@@ -4,6 +4,7 @@ import argparse
 import asyncio
 import json
 
+from testbed.cli.near import near
 from testbed.cli.options import bench_of
 from testbed.core.errors import UsageError
 from testbed.core.tags import Value
@@ -37,7 +38,7 @@ def execute(options: argparse.Namespace) -> int:
         ]
         print(json.dumps({"done": done.done, "expected": expected}))
         return 0
-    print(f"falsified   {done.done}")
+    print(f"falsified   {near(done.done)}")
     for one in done.expected:
         print(f"to be found {one.what.value}, layer {one.layer.value}: {one.where}")
     return 0

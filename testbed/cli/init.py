@@ -5,6 +5,7 @@ import asyncio
 import json
 from pathlib import Path
 
+from testbed.cli.near import near
 from testbed.cli.options import bench_file, port_shift
 from testbed.core.clock import SystemClock
 from testbed.core.entropy import SystemEntropy
@@ -33,12 +34,13 @@ def execute(options: argparse.Namespace) -> int:
         print(json.dumps(made))
         return 0
     print(f"bench       {bench.file}")
-    print(f"trust file  {bench.trust_file}   give it to the auditor; no role changes it")
-    print(f"data        {bench.data}   keys, logs and journal will stand here")
+    print(f"trust file  {near(bench.trust_file)}   give it to the auditor; no role changes it")
+    print(f"data        {near(bench.data)}   keys, logs and journal will stand here")
     print(f"contract    {trust.chain.contract} on chain {trust.chain.id}")
     if bench.chain.kind == "url":
         print(f"submitter   {trust.chain.submitter}   give this account some ether: it pays for the anchors")
-    print("next        testbed up")
+    named = f" --bench {path}" if options.folder is not None else ""
+    print(f"next        testbed up{named}")
     return 0
 
 

@@ -1,9 +1,11 @@
 """`testbed`: runs a command, and is the one place where errors become messages and exit codes."""
 
+import os
 import sys
 from collections.abc import Sequence
 from importlib import import_module
 
+from testbed.cli.near import near
 from testbed.cli.parser import parser
 from testbed.core.errors import InvalidData, TestbedError
 
@@ -15,19 +17,27 @@ def main(arguments: Sequence[str] | None = None) -> int:
     options = parser().parse_args(arguments)
     try:
         # Loaded by name: a command, and so each role of a bench, loads only what it runs on.
-        return int(import_module(f"testbed.cli.{options.command}").execute(options))
+        code = int(import_module(f"testbed.cli.{options.command}").execute(options))
+        sys.stdout.flush()
     except TestbedError as error:
-        print(f"error: {error}", file=sys.stderr)
-        return error.exit_code
+        return _fail(error, error.exit_code)
     except InvalidData as error:
-        print(f"error: {error}\n  mend: run `testbed verify` to see what was changed", file=sys.stderr)
-        return TestbedError.exit_code
+        return _fail(f"{error}\n  mend: run `testbed verify` to see what was changed", TestbedError.exit_code)
     except KeyboardInterrupt:
         return _INTERRUPTED
     except BrokenPipeError:
-        # Whoever read our output has left, as `head` does.
-        sys.stderr.close()
+        # Whoever read our output has left, as `head` does. What is still to be written goes nowhere.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return 0
+    except OSError as error:
+        place = f"{error.filename}: " if error.filename else ""
+        return _fail(f"{place}{error.strerror or error}", TestbedError.exit_code)
+    return code
+
+
+def _fail(error: object, code: int) -> int:
+    print(f"error: {near(error)}", file=sys.stderr)
+    return code
 
 
 def run_as_script() -> None:

@@ -3,6 +3,7 @@
 import argparse
 import json
 
+from testbed.cli.near import near
 from testbed.cli.options import bench_of
 from testbed.rig.progress import progress_of, running_roles
 
@@ -14,7 +15,7 @@ def execute(options: argparse.Namespace) -> int:
     if options.json:
         print(json.dumps({"bench": bench.name, "data": str(bench.data), "roles": roles, **progress.facts()}))
         return 0
-    print(f"bench {bench.name}, data in {bench.data}")
+    print(f"bench {bench.name}, data in {near(bench.data)}")
     for role, status in roles.items():
         state = f"{status.get('state', 'starting')}, pid {status['pid']}" if "pid" in status else "not running"
         print(f"  {role:8} {state}  {status.get('problem', '')}".rstrip())

@@ -3,6 +3,7 @@
 import argparse
 import asyncio
 import json
+import math
 import signal
 import sys
 import time
@@ -11,7 +12,9 @@ from collections.abc import Callable
 from rich.console import Console
 from rich.live import Live
 from rich.table import Table
+from rich.text import Text
 
+from testbed.cli.near import near
 from testbed.cli.options import bench_file, bench_of, port_shift
 from testbed.core.errors import UsageError
 from testbed.rig.bench import Bench
@@ -26,7 +29,7 @@ _LINE_S = 5.0
 def execute(options: argparse.Namespace) -> int:
     """The command; returns its exit code."""
     bench = bench_of(options)
-    if options.duration is not None and options.duration <= 0:
+    if options.duration is not None and not 0 < options.duration < math.inf:
         raise UsageError(f"--duration {options.duration:g}", "give a number of seconds above 0")
     if not bench.trust_file.exists():
         raise UsageError(f"{bench.trust_file}: this bench was not made ready yet", "run `testbed init` once")
@@ -50,15 +53,20 @@ async def _up(bench: Bench, command: list[str], duration: float | None, *, json_
 async def _show_table(bench: Bench, command: list[str], stopping: asyncio.Event) -> None:
     console = Console()
     begun = time.monotonic()
+
+    def say(line: str) -> None:
+        # A message may hold brackets, such as [chain] of a bench file: they are no markup.
+        console.print(near(line), markup=False, highlight=False, soft_wrap=True)
+
     with Live(console=console, refresh_per_second=5) as live:
-        supervisor = Supervisor(bench, command, live.console.print)
+        supervisor = Supervisor(bench, command, say)
 
         def watch() -> None:
             live.update(_table(bench, progress_of(bench), time.monotonic() - begun, supervisor.restarts))
 
         await supervisor.run(stopping, watch)
         live.update(_table(bench, progress_of(bench), time.monotonic() - begun, supervisor.restarts))
-    _say_goodbye(bench, console.print)
+    _say_goodbye(bench, say)
 
 
 async def _show_lines(bench: Bench, command: list[str], stopping: asyncio.Event) -> None:
@@ -66,7 +74,7 @@ async def _show_lines(bench: Bench, command: list[str], stopping: asyncio.Event)
     next_line, first = begun + _LINE_S, False
 
     def say(line: str) -> None:
-        print(f"{time.monotonic() - begun:7.1f} s  {line}", flush=True)
+        print(f"{time.monotonic() - begun:7.1f} s  {near(line)}", flush=True)
 
     def watch() -> None:
         nonlocal next_line, first
@@ -114,7 +122,8 @@ def _table(bench: Bench, progress: Progress, seconds: float, restarts: int) -> T
         )
         state = str(status.get("state", "starting"))
         style = {"running": "green", "waiting": "yellow"}.get(state, "dim")
-        table.add_row(role, f"[{style}]{state}[/]", str(status.get("pid", "")), str(status.get("problem") or facts))
+        said = Text(str(status.get("problem") or facts))
+        table.add_row(role, Text(state, style), str(status.get("pid", "")), said)
     table.caption = progress.line() + (f"   restarts {restarts}" if restarts else "")
     table.caption_justify = "left"
     return table

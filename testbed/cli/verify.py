@@ -5,7 +5,9 @@ import asyncio
 import json
 import time
 from dataclasses import asdict
+from pathlib import Path
 
+from testbed.cli.near import near
 from testbed.cli.options import bench_of, trust_of
 from testbed.cli.tracing import trace_as_json, trace_as_text
 from testbed.core.errors import UsageError
@@ -26,8 +28,7 @@ def execute(options: argparse.Namespace) -> int:
     bench = bench_of(options)
     file = trust_of(options, bench)
     if not file.exists() and options.trust is None:
-        print(f"INCONCLUSIVE  there is no trust file {file}: nothing can be checked against nothing")
-        print("  mend: name the auditor's with --trust, or make the bench ready with `testbed init`")
+        _say_unchecked(file, as_json=options.json)
         return Verdict.INCONCLUSIVE.exit_code
     begun = time.monotonic()
     checked, evidence = asyncio.run(examine(bench, file))
@@ -48,18 +49,27 @@ def execute(options: argparse.Namespace) -> int:
     return report.verdict.exit_code
 
 
+def _say_unchecked(file: Path, *, as_json: bool) -> None:
+    problem = f"there is no trust file {file}: nothing can be checked against nothing"
+    mend = "name the auditor's with --trust, or make the bench ready with `testbed init`"
+    if as_json:
+        print(json.dumps({"verdict": Verdict.INCONCLUSIVE.value, "problem": problem, "mend": mend}))
+    else:
+        print(f"{Verdict.INCONCLUSIVE.value}  {near(problem)}\n  mend: {mend}")
+
+
 def print_report(bench: Bench, report: Report, seconds: float) -> None:
     """The report for a person."""
     print(report.verdict.value)
     for finding in report.findings:
-        print(f"  {_finding(finding)}")
+        print(f"  {near(_finding(finding))}")
     print()
     for standing in report.standings:
         print(f"proved      {_standing(standing)}")
     print(f"            {report.replayed} twin records run again, byte for byte")
     chain = f"up to block {report.height}" if report.height is not None else "without a chain"
     print(f"            {report.blocks} anchors checked {chain}{_gas(report)}")
-    print(f"evidence    {bench.data}: logs and tiles by role, anchor/journal.jsonl   ({seconds:.1f} s)")
+    print(f"evidence    {near(bench.data)}: logs and tiles by role, anchor/journal.jsonl   ({seconds:.1f} s)")
     print(_NOT_PROVED)
 
 

@@ -18,7 +18,8 @@ from testbed.record.schema import decode_parameters
 from testbed.rig import trust as trust_file
 from testbed.rig.bench import Bench
 from testbed.rig.initialize import read_dev_chain
-from testbed.rig.paths import Paths, running_node
+from testbed.rig.paths import Paths
+from testbed.rig.process import running_node
 from testbed.verify.evidence import Evidence
 from testbed.verify.gather import gather
 from testbed.verify.replay import ApprovedModel
@@ -78,7 +79,7 @@ async def _node(bench: Bench, paths: Paths) -> AsyncIterator[tuple[Node | None, 
         async with Node(bench.chain.url) as node:
             yield node, ""
         return
-    running = running_node(paths)
+    running = running_node(bench)
     if running is not None:
         async with Node(running) as node:
             yield node, ""

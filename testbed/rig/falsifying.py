@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from enum import Enum
 
 from testbed.attacks import chain as chain_attacks
-from testbed.attacks import published, records, twin
+from testbed.attacks import published, records, resigned
 from testbed.attacks.target import Falsified, Target, TargetChain, TargetLog
 from testbed.chain.journal import read_journal
 from testbed.core.entry import Kind
@@ -114,14 +114,22 @@ async def _checkpoint(_: Target, log: TargetLog, request: Request) -> Falsified:
 
 
 async def _twin_record(target: Target, _: TargetLog, request: Request) -> Falsified:
-    wanted = _at(target.twin, request)
-    with LogStore.read(target.twin.store) as store:
-        kinds = [decode_entry(row.entry).kind for row in store.rows()]
-    if request.index is None:
-        # The place may hold another kind of record: take the nearest twin record.
-        twins = [index for index, kind in enumerate(kinds) if kind is Kind.TWIN and index < target.twin.sizes[-1]]
-        wanted = min(twins, key=lambda index: abs(index - wanted), default=wanted)
-    return twin.rewrite_record(target.twin, wanted)
+    return resigned.rewrite_twin_record(target.twin, _nearest(target.twin, request, Kind.TWIN))
+
+
+async def _source_record(target: Target, _: TargetLog, request: Request) -> Falsified:
+    index = _nearest(target.source, request, Kind.STATE)
+    return resigned.rewrite_state(target, target.source, index, request.tag, request.value)
+
+
+def _nearest(log: TargetLog, request: Request, kind: Kind) -> int:
+    """The record that is meant, or the nearest of that kind: the place may hold one of another kind."""
+    wanted = _at(log, request)
+    if request.index is not None:
+        return wanted
+    with LogStore.read(log.store) as store:
+        rows = [row.index for row in store.rows(0, log.sizes[-1]) if decode_entry(row.entry).kind is kind]
+    return min(rows, key=lambda index: abs(index - wanted), default=wanted)
 
 
 async def _slot(target: Target, log: TargetLog, _: Request) -> Falsified:
@@ -149,6 +157,7 @@ _ATTACKS: dict[str, Attack] = {
     "upper-tile": _upper_tile,
     "checkpoint": _checkpoint,
     "twin-record": _twin_record,
+    "source-record": _source_record,
     "slot": _slot,
     "chain": _chain,
 }

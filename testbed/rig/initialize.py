@@ -54,6 +54,9 @@ def check_fresh(bench: Bench, trust_file: Path) -> None:
     for path in (trust_file, *(Paths(bench.data).key(role) for role in (bench.reader.name, bench.twin.name, "anchor"))):
         if path.exists():
             mend = "keep it and go on with `testbed up`, or name another data folder in [bench] data"
+            if not trust_file.exists():
+                # Keys come before the trust file: an `init` was stopped between them, or the file was moved away.
+                mend = f"put {trust_file} back; if there never was one, remove {bench.data} and try again"
             raise UsageError(f"{path}: this bench was made ready before; nothing was written", mend)
 
 

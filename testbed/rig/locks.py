@@ -2,12 +2,16 @@
 
 import fcntl
 import os
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 
 from testbed.core.errors import UsageError
 from testbed.rig.bench import Bench
 from testbed.rig.paths import Paths
+
+_TRIES = 20
+_PAUSE_S = 0.01
 
 
 def role_names(bench: Bench) -> tuple[str, ...]:
@@ -23,27 +27,37 @@ def role_lock(bench: Bench, role: str) -> Iterator[None]:
     path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
     descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
     try:
-        try:
-            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
+        if not _taken(descriptor):
             raise UsageError(
                 f"role {role} of bench {bench.name} runs already", "stop it first, or name another data folder"
-            ) from None
+            )
         yield
     finally:
         os.close(descriptor)
 
 
+def _taken(descriptor: int) -> bool:
+    """Whether the lock could be taken. Whoever only looks holds it for an instant, which is waited out."""
+    for _ in range(_TRIES):
+        with suppress(BlockingIOError):
+            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            return True
+        time.sleep(_PAUSE_S)
+    return False
+
+
 def held_roles(bench: Bench) -> list[str]:
     """The roles that run now."""
-    return [role for role in role_names(bench) if _is_held(bench, role)]
+    return [role for role in role_names(bench) if is_held(bench, role)]
 
 
-def _is_held(bench: Bench, role: str) -> bool:
+def is_held(bench: Bench, role: str) -> bool:
+    """Whether a process runs the role now."""
     with suppress(FileNotFoundError):
         descriptor = os.open(Paths(bench.data).lock(role), os.O_RDWR | os.O_CLOEXEC)
         try:
-            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            # A shared lock: those who look do not take each other for the role.
+            fcntl.flock(descriptor, fcntl.LOCK_SH | fcntl.LOCK_NB)
         except BlockingIOError:
             return True
         finally:

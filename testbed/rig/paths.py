@@ -7,11 +7,10 @@
 <data>/gateway/log.sqlite     a log's entries and bodies; the twin's likewise
 <data>/gateway/tlog/          checkpoint and tile/...
 <data>/anchor/journal.jsonl   every transaction and block of the dev node
-<data>/chain/                 genesis.json, state, node.json
+<data>/chain/                 genesis.json, state
 <data>/plc/boot               restart counter of the emulated PLC
 """
 
-import json
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -66,19 +65,6 @@ class Paths:
         return self.role_folder("chain") / "state"
 
     @property
-    def node_file(self) -> Path:
-        """The dev node that runs now: process, address and version, JSON."""
-        return self.role_folder("chain") / "node.json"
-
-    @property
     def plc_boot(self) -> Path:
         """Restart counter of the emulated PLC."""
         return self.role_folder("plc") / "boot"
-
-
-def running_node(paths: Paths) -> str | None:
-    """Address of the bench's own node, None where its role does not run."""
-    try:
-        return str(json.loads(paths.node_file.read_text(encoding="utf-8"))["url"])
-    except (FileNotFoundError, ValueError, KeyError):
-        return None

@@ -13,8 +13,8 @@ from testbed.core.clock import Clock, SystemClock
 from testbed.core.entropy import Entropy, SystemEntropy
 from testbed.core.errors import ChainError, DeviceError, NodeUnreachable, StoreError, UsageError
 from testbed.rig.bench import Bench
-from testbed.rig.locks import role_lock, role_names
-from testbed.rig.paths import Paths, running_node
+from testbed.rig.locks import is_held, role_lock, role_names
+from testbed.rig.paths import Paths
 from testbed.rig.roles.role import Facts, Role
 from testbed.store.files import write_atomic
 from testbed.store.sqlite import LogStore
@@ -37,7 +37,7 @@ async def run_role(bench: Bench, role: str, *, with_parent: bool = False) -> Non
     for number in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(number, stopping.set)
     if with_parent:
-        loop.add_reader(sys.stdin.fileno(), lambda: None if os.read(0, 1) else stopping.set())
+        loop.add_reader(sys.stdin.fileno(), _stop_at_end, sys.stdin.fileno(), stopping)
     with role_lock(bench, role):
         status = _Status(bench, role)
         try:
@@ -46,6 +46,12 @@ async def run_role(bench: Bench, role: str, *, with_parent: bool = False) -> Non
                 await _drive(built, stopping, status)
         finally:
             status.clear()
+
+
+def _stop_at_end(descriptor: int, stopping: asyncio.Event) -> None:
+    if not os.read(descriptor, 1):
+        asyncio.get_running_loop().remove_reader(descriptor)  # an ended stream stays readable
+        stopping.set()
 
 
 async def _drive(role: Role, stopping: asyncio.Event, status: "_Status") -> None:
@@ -80,7 +86,7 @@ async def _build(bench: Bench, role: str, stopping: asyncio.Event, status: "_Sta
         if stopping.is_set():
             return None
     if role == "anchor" and bench.chain.kind == "anvil":
-        while running_node(paths) is None:
+        while running_node(bench) is None:
             status.write("waiting", "for the chain", {})
             await _pause(stopping, _WAIT_S)
             if stopping.is_set():
@@ -101,7 +107,7 @@ def _make(bench: Bench, role: str, clock: Clock, entropy: Entropy) -> Role:
     if role == "anchor":
         from testbed.rig.roles.anchor import AnchorRole
 
-        return AnchorRole(bench, clock, running_node(Paths(bench.data)) or bench.chain.url)
+        return AnchorRole(bench, clock, running_node(bench) or bench.chain.url)
     if role == bench.twin.name:
         from testbed.rig.roles.twin import TwinRole
 
@@ -150,6 +156,7 @@ class _Status:
     def __init__(self, bench: Bench, role: str) -> None:
         self._path = Paths(bench.data).status(role)
         self._last = ("", -1.0)
+        self.clear()  # a killed process left its own
 
     def write(self, state: str, problem: str, facts: Facts) -> None:
         now = asyncio.get_running_loop().time()
@@ -164,9 +171,17 @@ class _Status:
 
 
 def read_status(bench: Bench, role: str) -> dict[str, int | str]:
-    """What a role last said of itself; empty where it does not run."""
+    """What a role says of itself; empty where it does not run, whatever a killed one left behind."""
+    if not is_held(bench, role):
+        return {}
     try:
         found = json.loads(Paths(bench.data).status(role).read_text(encoding="utf-8"))
     except (FileNotFoundError, ValueError):
         return {}
     return found if isinstance(found, dict) else {}
+
+
+def running_node(bench: Bench) -> str | None:
+    """Address of the bench's own node, None where its role does not run."""
+    url = read_status(bench, "chain").get("url")
+    return None if url is None else str(url)

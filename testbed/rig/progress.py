@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from testbed.chain.journal import read_journal
 from testbed.core.errors import StoreError
 from testbed.rig.bench import Bench
-from testbed.rig.locks import held_roles, role_names
+from testbed.rig.locks import role_names
 from testbed.rig.paths import Paths
 from testbed.rig.process import read_status
 from testbed.store.sqlite import LogStore
@@ -72,8 +72,7 @@ def _left_behind(paths: Paths) -> dict[str, int | str]:
 
 def running_roles(bench: Bench) -> dict[str, dict[str, int | str]]:
     """Every role with what it says of itself; empty for one that does not run."""
-    held = held_roles(bench)
-    return {role: read_status(bench, role) if role in held else {} for role in role_names(bench)}
+    return {role: read_status(bench, role) for role in role_names(bench)}
 
 
 def _size(paths: Paths, role: str) -> int:

@@ -1,9 +1,17 @@
 """Finding the true leaf hashes of a log: from a signed root downwards, through whatever copy hashes to it."""
 
-from collections.abc import Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
+from itertools import product
+from math import prod
 from typing import Protocol
 
-from testbed.merkle.tree import node_hash
+from testbed.merkle.tree import CompactRange, node_hash
+
+_COMBINATIONS = 4096
+"""How many ways to put copies together are tried between two signed roots."""
+
+_PATIENCE = 64
+"""How many signed roots in a row may lead nowhere."""
 
 
 class Copy(Protocol):
@@ -44,3 +52,44 @@ def _children(start: int, middle: int, stop: int, trusted: bytes, copies: Sequen
     lefts = {digest for copy in copies if (digest := copy.subtree(start, middle)) is not None}
     rights = {digest for copy in copies if (digest := copy.subtree(middle, stop)) is not None}
     return next(((left, right) for left in lefts for right in rights if node_hash(left, right) == trusted), None)
+
+
+def leaves_by_roots(
+    leaves: Sequence[bytes | None], roots: Mapping[int, Collection[bytes]], copies: Sequence[Sequence[bytes]]
+) -> list[bytes | None]:
+    """Fill what is unknown in `leaves` from the left, by the signed `roots` of older sizes.
+
+    A newest root says nothing where every copy is damaged somewhere below it. Between one signed size and the next
+    stand few records, so what the copies say of them can be tried in every combination.
+    """
+    edge = CompactRange()
+    found: list[bytes | None] = []
+    failed = 0
+    for size in sorted(size for size in roots if 0 < size <= len(leaves)):
+        options = [_options(leaves[index], index, copies) for index in range(edge.size, size)]
+        for choice in _choices(options):
+            grown = edge.copy()
+            grown.extend(choice)
+            if grown.root() in roots[size]:
+                edge, failed = grown, 0
+                found += choice
+                break
+        else:
+            failed += 1
+            if failed == _PATIENCE:
+                break
+    return [*found, *leaves[len(found) :]]
+
+
+def _options(leaf: bytes | None, index: int, copies: Sequence[Sequence[bytes]]) -> list[bytes]:
+    if leaf is not None:
+        return [leaf]
+    return list(dict.fromkeys(copy[index] for copy in copies if index < len(copy)))
+
+
+def _choices(options: Sequence[Sequence[bytes]]) -> Iterator[tuple[bytes, ...]]:
+    """One hash for each place: every combination where they are few, else what one copy says throughout."""
+    if prod(map(len, options)) <= _COMBINATIONS:
+        return product(*options)
+    most = max(map(len, options))
+    return (tuple(one[min(place, len(one) - 1)] for one in options) for place in range(most))

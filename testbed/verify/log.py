@@ -19,7 +19,7 @@ from testbed.verify.checkpoints import (
 )
 from testbed.verify.copies import BlockCopy, LeafCopy
 from testbed.verify.evidence import LogEvidence
-from testbed.verify.location import Copy, true_leaves
+from testbed.verify.location import Copy, leaves_by_roots, true_leaves
 from testbed.verify.records import Genuine, check_records
 from testbed.verify.tiles import check_tiles, tile_hashes_of
 from testbed.verify.trust import TrustedLog
@@ -138,24 +138,11 @@ def _copies(
 def _from_older_roots(
     leaves: list[bytes | None], signed: Sequence[Signed], copies: Sequence[Copy]
 ) -> list[bytes | None]:
-    """Where the newest root leads nowhere: guess what is unknown from each copy; a signed root says how far it holds.
-
-    What one copy made certain is kept while the next one is tried, so that they may complete each other.
-    """
-    roots_of: dict[int, set[bytes]] = {}
+    roots: dict[int, set[bytes]] = {}
     for one in signed:
-        roots_of.setdefault(one.checkpoint.size, set()).add(one.checkpoint.root)
-    whole = [copy for copy in copies if isinstance(copy, LeafCopy)]
-    best = leaves
-    for copy in [*whole, *whole]:
-        if None not in best:
-            break
-        known = copy.leaves(0, min(copy.size, len(best))) or ()
-        guess = [leaf or (known[index] if index < len(known) else None) for index, leaf in enumerate(best)]
-        found = prefix_roots(guess, roots_of)
-        held = max((size for size, root in found.items() if root in roots_of[size]), default=0)
-        best = [*guess[:held], *best[held:]]
-    return best
+        roots.setdefault(one.checkpoint.size, set()).add(one.checkpoint.root)
+    whole = [copy.leaves(0, copy.size) or () for copy in copies if isinstance(copy, LeafCopy)]
+    return leaves_by_roots(leaves, roots, whole)
 
 
 def _lost(log: CheckedLog, signed: Sequence[Signed], stored: Sequence[bytes]) -> Finding:

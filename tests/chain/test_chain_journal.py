@@ -277,3 +277,24 @@ def test_a_block_at_another_time_than_meant_is_not_taken(path: Path, steps: list
         journal.intent(replace(intent, timestamp=mined.timestamp + 1))
         with pytest.raises(StoreError, match="timestamp"):
             journal.mined(mined)
+
+
+def test_where_others_send_as_well_a_block_may_come_later(path: Path, steps: list[tuple[Intent, Mined]]) -> None:
+    intent, mined = steps[2]
+    first = b"".join(path.read_bytes().splitlines(keepends=True)[:3])
+    path.write_bytes(first)
+    meant = replace(intent, number=1, height=intent.height - 1, parent_hash=steps[0][1].block_hash, timestamp=None)
+    with Journal.open(path) as journal:
+        journal.intent(meant)
+        journal.mined(replace(mined, number=1))
+    assert read_journal(path).steps[1] == Step(meant, replace(mined, number=1))
+    # Never before, and not where the block's time was meant.
+    for wrong, words in (
+        (replace(meant, height=intent.height + 1), "below"),
+        (replace(meant, timestamp=mined.timestamp), "not the one that the intent names"),
+    ):
+        path.write_bytes(first)
+        with Journal.open(path) as journal:
+            journal.intent(wrong)
+            with pytest.raises(StoreError, match=words):
+                journal.mined(replace(mined, number=1))

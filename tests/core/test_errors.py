@@ -9,7 +9,6 @@ from testbed.core.finding import Finding, Layer, Verdict, What
 FAILURES = {
     "TestbedError": 3,
     "UsageError": 2,
-    "CannotCheck": 3,
     "StoreError": 3,
     "DeviceError": 3,
     "ChainError": 3,

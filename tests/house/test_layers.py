@@ -29,7 +29,7 @@ BREAKS = (
     pytest.param("verify/log.py", "import cryptography", "Keys: cryptography lives in keys", id="cryptography"),
     pytest.param("anchor/policy.py", "import pydantic", "Files from people: pydantic lives in rig", id="pydantic"),
     pytest.param("rig/bench.py", "import rich.table", "Screens: rich lives in cli", id="rich"),
-    pytest.param("attacks/twin.py", "import sqlite3", "Databases: sqlite3 lives in store", id="sqlite3"),
+    pytest.param("attacks/target.py", "import sqlite3", "Databases: sqlite3 lives in store", id="sqlite3"),
 )
 
 

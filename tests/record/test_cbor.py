@@ -95,7 +95,7 @@ def test_tuples_are_arrays() -> None:
         "\ud800",
         object(),
     ],
-    ids=repr,
+    ids=lambda value: type(value).__name__,
 )
 def test_other_values_are_refused_wherever_they_stand(value: object) -> None:
     for whole in (value, [value], [1, [b"", value]]):

@@ -15,7 +15,6 @@ def test_the_layout_of_the_data_folder() -> None:
         "journal": paths.journal,
         "genesis": paths.chain_genesis,
         "state": paths.chain_state,
-        "node": paths.node_file,
         "boot": paths.plc_boot,
     }
     assert {name: path.as_posix() for name, path in found.items()} == {
@@ -26,6 +25,5 @@ def test_the_layout_of_the_data_folder() -> None:
         "journal": "d/anchor/journal.jsonl",
         "genesis": "d/chain/genesis.json",
         "state": "d/chain/state",
-        "node": "d/chain/node.json",
         "boot": "d/plc/boot",
     }

@@ -1,6 +1,6 @@
 """The role `chain`: the bench's own development node."""
 
-import json
+import logging
 from pathlib import Path
 
 from testbed.chain.devnode import DevNode
@@ -11,7 +11,8 @@ from testbed.rig.bench import Bench
 from testbed.rig.initialize import read_dev_chain
 from testbed.rig.paths import Paths
 from testbed.rig.roles.role import Facts
-from testbed.store.files import write_atomic
+
+_LOG = logging.getLogger("testbed")
 
 
 class ChainRole:
@@ -35,19 +36,19 @@ class ChainRole:
             state.replace(aside)
             self.set_aside = f"its newest block is not in the journal: moved to {aside.name}, rebuilding"
             self.node = await self._start(None)
-        facts = {"pid": self.node.pid, "url": self.node.url, "version": self.node.version}
-        write_atomic(self._paths.node_file, json.dumps(facts).encode())
 
     async def step(self) -> None:
+        """Start the node again if it died. What it lost, the anchor sends again from the journal."""
         if self.node is not None and not self.node.running:
-            raise ChainError(f"the development node ended: {self.node.output}", "see `testbed doctor`")
+            _LOG.warning("the development node ended: %s", self.node.output)
+            await self.node.stop()
+            await self.start()
 
     async def stop(self) -> None:
         if self.node is not None:
             if self.node.running:
                 await self.node.dump_state(self._paths.chain_state)
             await self.node.stop()
-        self._paths.node_file.unlink(missing_ok=True)
 
     @property
     def url(self) -> str:
@@ -57,7 +58,7 @@ class ChainRole:
         return self.node.url
 
     def facts(self) -> Facts:
-        return {"url": self.url, "note": self.set_aside}
+        return {"url": self.url, "node": 0 if self.node is None else self.node.pid, "note": self.set_aside}
 
     async def _start(self, state: Path | None) -> DevNode:
         own = self._own
