@@ -156,8 +156,10 @@ class Submitter:
     async def _finish(self, intent: Intent) -> None:
         """Bring the last intent to its end: it may not have been sent, be waiting, or be mined."""
         tx_hash = read_transaction(intent.transaction).hash
+        # In this order: a transaction that is mined meanwhile has its receipt then.
+        height = await self._node.height()
         receipt = await self._node.receipt(tx_hash)
-        if receipt is None and self._dev_node and await self._node.height() >= intent.height:
+        if receipt is None and self._dev_node and height >= intent.height:
             raise self._foreign(f"block {intent.height} is not made of the journal's transaction")
         if receipt is None and await self._node.transaction(tx_hash) is not None:
             receipt = await self._node.wait_for_receipt(tx_hash)

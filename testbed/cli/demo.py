@@ -26,6 +26,7 @@ def execute(options: argparse.Namespace) -> int:
     story.begin()
     story.say("1. A bench: plant, PLC, gateway, twin, anchor and chain, each a process. It runs for a while.")
     story.run(0, "init", "--in", str(options.folder), bench=False)
+    story.run(0, "init")
     story.run(0, "up", "--duration", f"{options.seconds:g}", "--port-shift", str(_free_shift()))
     story.say("2. Nobody touched anything. Is what the twin says what the machine did?")
     story.run(0, "verify")

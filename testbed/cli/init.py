@@ -1,4 +1,4 @@
-"""`testbed init`: keys, genesis and trust file of a bench, once."""
+"""`testbed init`: a bench file to edit; then keys, genesis and trust file of a bench, once."""
 
 import argparse
 import asyncio
@@ -6,21 +6,19 @@ import json
 from pathlib import Path
 
 from testbed.cli.near import near
-from testbed.cli.options import bench_file, port_shift
+from testbed.cli.options import bench_of
 from testbed.core.clock import SystemClock
 from testbed.core.entropy import SystemEntropy
 from testbed.core.errors import UsageError
-from testbed.rig.bench import load_bench
 from testbed.rig.default import default_text
 from testbed.rig.initialize import check_fresh, initialize
 
 
 def execute(options: argparse.Namespace) -> int:
     """The command; returns its exit code."""
-    path = bench_file(options)
     if options.folder is not None:
-        path = _write_bench(options.folder)
-    bench = load_bench(path, port_shift(options))
+        return _write_bench(options.folder, as_json=options.json)
+    bench = bench_of(options)
     check_fresh(bench, bench.trust_file)
     trust = asyncio.run(initialize(bench, bench.trust_file, SystemClock(), SystemEntropy(), simulated=False))
     made = {
@@ -39,12 +37,13 @@ def execute(options: argparse.Namespace) -> int:
     print(f"contract    {trust.chain.contract} on chain {trust.chain.id}")
     if bench.chain.kind == "url":
         print(f"submitter   {trust.chain.submitter}   give this account some ether: it pays for the anchors")
-    named = f" --bench {path}" if options.folder is not None else ""
-    print(f"next        testbed up{named}")
+    named = "" if options.bench is None else f" --bench {options.bench}"
+    shift = "" if options.port_shift is None else f" --port-shift {options.port_shift}"
+    print(f"next        testbed up{named}{shift}")
     return 0
 
 
-def _write_bench(folder: Path) -> Path:
+def _write_bench(folder: Path, *, as_json: bool) -> int:
     """The default bench file, written where none stands."""
     path = folder / "bench.toml"
     folder.mkdir(parents=True, exist_ok=True)
@@ -55,4 +54,9 @@ def _write_bench(folder: Path) -> Path:
         raise UsageError(
             f"{path}: a bench file stands here already", "name it with --bench, or take another folder"
         ) from None
-    return path
+    if as_json:
+        print(json.dumps({"bench": str(path)}))
+        return 0
+    print(f"bench       {path}   edit it if you like")
+    print(f"next        testbed init --bench {path}")
+    return 0

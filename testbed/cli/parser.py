@@ -38,7 +38,7 @@ def _init(commands: _Commands) -> None:
     )
     _bench(command)
     command.add_argument(
-        "--in", dest="folder", type=Path, metavar="DIR", help="write a bench file to edit into DIR first"
+        "--in", dest="folder", type=Path, metavar="DIR", help="only write a bench file to edit into DIR"
     )
     _json(command)
 

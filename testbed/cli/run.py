@@ -14,5 +14,6 @@ def execute(options: argparse.Namespace) -> int:
     # Clients that send junk are the client's affair, not a line for each frame.
     for name in ("pymodbus", "asyncua"):
         logging.getLogger(name).setLevel(logging.CRITICAL)
+    logging.getLogger("web3").setLevel(logging.WARNING)
     asyncio.run(run_role(bench_of(options), options.role, with_parent=options.with_parent))
     return 0

@@ -1,46 +1,59 @@
-"""A Modbus/TCP server in front of a process image.
+"""A Modbus/TCP server in front of a process image (Messaging on TCP/IP Implementation Guide V1.0b).
 
 Each request is answered from one snapshot, so registers of one answer never mix two scans. A write must cover whole
-tags; it takes effect in the PLC's next scan, and reads show it from then on. Addresses without a tag that lie between
-tags read as 0 and cannot be written. Function codes 1-6, 15 and 16; 22 and 23 are refused, since reading and writing
-in one request has no meaning where writes wait for a scan.
+tags; it takes effect in the PLC's next scan, and reads show it from then on, also for the client that wrote. The two
+functions that read and write in one request keep to this. Function 22 changes bits of the value that waits for the
+next scan, if this server handed over one since the snapshot came, else of the value shown. Function 23 answers with
+the snapshot, and in it what this very request wrote: the write comes before the read.
 
-Exceptions (Modbus Application Protocol V1.1b3, section 7): 01 function not supported; 02 no tag there, read-only, or
-a part of a tag; 03 value out of range; 04 the PLC does not take writes; 0B another unit.
+The requests of one connection are answered in order, each once. A frame of another protocol is passed over; a length
+that no frame has ends the connection. The device answers as its own unit, as 0 and as 255, which address a device that
+is reached directly; for any other unit it says 0B. Nothing is a broadcast on TCP.
 
-Known defects of pymodbus 3.16's connection handling, which stands below this module: of several requests in one TCP
-segment only the first is answered, and of several that follow at once one may be answered twice and another never (a
-client that waits for each answer is served well); an unknown function or a quantity beyond its limit is answered by
-function byte 0x80; a coil value other than FF00 and 0000 counts as on; a frame with a wrong protocol identifier makes
-the connection deaf; coils are checked in groups of 16, so the rest of a group reads as off instead of 02.
+No client shuts out another: see ConnectionLimits.
 """
 
 import asyncio
+import logging
+import socket
 from collections.abc import Sequence
+from contextlib import suppress
+from dataclasses import dataclass
 from typing import cast
 
 from pymodbus.constants import ExcCodes
-from pymodbus.server import ModbusTcpServer
-from pymodbus.simulator import DataType as SimType
-from pymodbus.simulator import SimData, SimDevice
 
-from testbed.core.errors import DeviceError, UsageError
-from testbed.core.tags import ModbusTable, Tag, Value
-from testbed.fieldbus.layout import tables, width
-from testbed.fieldbus.registers import bytes_of, decode, encode, registers_of
-from testbed.fieldbus.source import ImageSource, held
+from testbed.core.errors import InvalidData, UsageError
+from testbed.core.tags import Tag
+from testbed.fieldbus.modbus_frames import FrameBuffer, encode_frame
+from testbed.fieldbus.modbus_identity import DeviceIdentity
+from testbed.fieldbus.modbus_memory import Memory
+from testbed.fieldbus.modbus_requests import Requests, refusal
+from testbed.fieldbus.source import ImageSource
 
-_TABLES = {
-    1: ModbusTable.COIL,
-    2: ModbusTable.DISCRETE_INPUT,
-    3: ModbusTable.HOLDING_REGISTER,
-    4: ModbusTable.INPUT_REGISTER,
-    5: ModbusTable.COIL,
-    6: ModbusTable.HOLDING_REGISTER,
-    15: ModbusTable.COIL,
-    16: ModbusTable.HOLDING_REGISTER,
-}
-_SINGLE_WRITES = (5, 6)
+_log = logging.getLogger(__name__)
+
+_DIRECT_UNITS = frozenset((0, 255))
+
+
+@dataclass(frozen=True, slots=True)
+class ConnectionLimits:
+    """What all clients together and each of them may hold.
+
+    connections: open at a time. One more closes another: one that never asked anything, or else the one that has been
+    idle for longest (section 4.2 leaves the choice to the device). idle_s: seconds without a whole request, after
+    which a connection is closed. unsent: bytes of answers that may wait for a client before no more of its requests
+    are read; after stalled_s seconds of that the connection is closed.
+    """
+
+    connections: int = 32
+    idle_s: float = 120.0
+    stalled_s: float = 10.0
+    unsent: int = 16384
+
+    def __post_init__(self) -> None:
+        if self.connections < 1 or self.idle_s <= 0 or self.stalled_s <= 0 or self.unsent < 0:
+            raise UsageError(f"Modbus connections: {self}", "give one connection or more, and times above 0")
 
 
 class ModbusServer:
@@ -50,132 +63,169 @@ class ModbusServer:
     """
 
     def __init__(
-        self, tags: Sequence[Tag], source: ImageSource, host: str = "127.0.0.1", port: int = 0, unit: int = 1
+        self,
+        tags: Sequence[Tag],
+        source: ImageSource,
+        host: str = "127.0.0.1",
+        port: int = 0,
+        unit: int = 1,
+        *,
+        identity: DeviceIdentity | None = None,
+        limits: ConnectionLimits | None = None,
     ) -> None:
         if not 1 <= unit <= 255:
             raise UsageError(f"Modbus unit {unit}", "give a unit from 1 to 255")
-        self._tables = tables(tags)
-        self._source = source
+        self._requests = Requests(Memory(tags, source), identity or DeviceIdentity())
         self._host = host
         self._port = port
-        self._unit = unit
-        self._server: ModbusTcpServer | None = None
+        self._units = _DIRECT_UNITS | {unit}
+        self._limits = limits or ConnectionLimits()
+        self._server: asyncio.Server | None = None
+        self._connections: set[_Connection] = set()
 
     @property
     def port(self) -> int:
         """The TCP port; once started, the real one."""
         return self._port
 
+    @property
+    def connections(self) -> int:
+        """Clients that are connected now."""
+        return len(self._connections)
+
     async def start(self) -> None:
         """Listen, and return."""
-        memory = (
-            _bits(self._tables[ModbusTable.COIL]),
-            _bits(self._tables[ModbusTable.DISCRETE_INPUT]),
-            _registers(self._tables[ModbusTable.HOLDING_REGISTER]),
-            _registers(self._tables[ModbusTable.INPUT_REGISTER]),
-        )
-        devices = [
-            SimDevice(self._unit, memory, action=self._answer),
-            # Device 0 stands for every unit that is not named; without it they would be answered by exception 04.
-            SimDevice(0, memory, action=_no_such_unit),
-        ]
-        server = ModbusTcpServer(devices, address=(self._host, self._port))
+        loop = asyncio.get_running_loop()
         try:
-            await server.serve_forever(background=True)
-        except RuntimeError as error:
+            server = await loop.create_server(lambda: _Connection(self, loop), self._host, self._port)
+        except OSError as error:
             raise UsageError(
                 f"cannot listen on {self._host}:{self._port}", "choose a free port, or end what holds this one"
             ) from error
         self._server = server
-        # pymodbus declares it a transport, but what listens is an asyncio.Server.
-        self._port = cast("asyncio.Server", server.transport).sockets[0].getsockname()[1]
+        self._port = server.sockets[0].getsockname()[1]
 
     async def stop(self) -> None:
-        """Close all connections and stop listening."""
-        if self._server is not None:
-            await self._server.shutdown()  # type: ignore[no-untyped-call]  # not typed in pymodbus
-            self._server = None
-
-    async def _answer(
-        self,
-        function: int,
-        start: int,
-        address: int,
-        count: int,
-        registers: list[int],
-        written: list[int] | list[bool] | None,
-    ) -> ExcCodes | None:
-        """Called by pymodbus for each request: `registers` is the table's memory from `start` on, in registers."""
-        table = _TABLES.get(function)
-        if table is None:
-            return ExcCodes.ILLEGAL_FUNCTION
-        if not self._tables[table]:
-            return ExcCodes.ILLEGAL_ADDRESS
-        if written is not None:
-            return self._write(table, address, written)
-        # A second call of functions 5 and 6 asks for their echo: the written value, which memory holds already.
-        if function not in _SINGLE_WRITES:
-            self._fill(table, start, address, count, registers)
-        return None
-
-    def _fill(self, table: ModbusTable, start: int, address: int, count: int, registers: list[int]) -> None:
-        """Bring `count` registers from `address` up to the snapshot; of a bit table, from the bit `address` on."""
-        snapshot = self._source.snapshot()
-        if table.is_bit:
-            first = address // 16
-            for index in range(first, first + count):
-                registers[index - start] = 0
-            for tag in self._tables[table]:
-                word, bit = divmod(tag.modbus.address, 16)
-                if first <= word < first + count and snapshot[tag.name]:
-                    registers[word - start] |= 1 << bit
+        """Stop listening and close all connections; stopping twice is fine."""
+        if self._server is None:
             return
-        for tag in self._tables[table]:
-            begin, size = tag.modbus.address, width(tag)
-            if begin < address + count and address < begin + size:
-                offset = begin - start
-                registers[offset : offset + size] = registers_of(encode(tag, snapshot[tag.name]))
+        server, self._server = self._server, None
+        server.close()
+        closing = [connection.close() for connection in list(self._connections)]
+        if closing:
+            await asyncio.wait(closing)
+        await server.wait_closed()
 
-    def _write(self, table: ModbusTable, address: int, written: list[int] | list[bool]) -> ExcCodes | None:
-        end = address + len(written)
-        values: dict[str, Value] = {}
-        covered = 0
-        for tag in self._tables[table]:
-            begin, stop = tag.modbus.address, tag.modbus.address + width(tag)
-            if stop <= address or begin >= end:
-                continue
-            if begin < address or stop > end or not tag.writable:
-                return ExcCodes.ILLEGAL_ADDRESS
-            part = written[begin - address : stop - address]
-            covered += stop - begin
-            try:
-                values[tag.name] = held(tag, bool(part[0]) if table.is_bit else decode(tag, bytes_of(part)))
-            except UsageError:
-                return ExcCodes.ILLEGAL_VALUE
-        if covered != len(written):
-            return ExcCodes.ILLEGAL_ADDRESS
+    def answer(self, unit: int, pdu: bytes) -> bytes:
+        """The PDU that answers `pdu`, addressed to `unit`."""
+        if unit not in self._units:
+            return refusal(pdu[0], ExcCodes.GATEWAY_NO_RESPONSE)
+        return self._requests.answer(pdu)
+
+    @property
+    def limits(self) -> ConnectionLimits:
+        return self._limits
+
+    def opened(self, connection: "_Connection") -> None:
+        """Take in a connection; where there are too many, the least used of the others goes."""
+        if self._server is None:
+            connection.close()
+            return
+        if len(self._connections) >= self._limits.connections:
+            least = min(self._connections, key=lambda other: (other.asked, other.active))
+            _log.debug("modbus: connection closed in favour of a new one")
+            self.closed(least)
+            least.close()
+        self._connections.add(connection)
+
+    def closed(self, connection: "_Connection") -> None:
+        """Forget a connection."""
+        self._connections.discard(connection)
+
+
+class _Connection(asyncio.BufferedProtocol):
+    """One client. asked: it sent a whole request; active: loop time of its last one, or of its coming."""
+
+    def __init__(self, server: ModbusServer, loop: asyncio.AbstractEventLoop) -> None:
+        self._server = server
+        self._loop = loop
+        self._limits = server.limits
+        self._frames = FrameBuffer()
+        self._transport: asyncio.Transport
+        self._idle: asyncio.TimerHandle | None = None
+        self._stalled: asyncio.TimerHandle | None = None
+        self._gone: asyncio.Future[None] = loop.create_future()
+        self.asked = False
+        self.active = loop.time()
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        self._transport = cast("asyncio.Transport", transport)
+        self._transport.set_write_buffer_limits(high=self._limits.unsent)
+        _keep_alive(self._transport.get_extra_info("socket"))
+        self._idle = self._loop.call_later(self._limits.idle_s, self._check_idle)
+        self._server.opened(self)
+
+    def connection_lost(self, exc: Exception | None) -> None:  # noqa: ARG002  # how a client went makes no difference
+        for timer in (self._idle, self._stalled):
+            if timer is not None:
+                timer.cancel()
+        self._server.closed(self)
+        if not self._gone.done():
+            self._gone.set_result(None)
+
+    def get_buffer(self, sizehint: int) -> memoryview:  # noqa: ARG002  # the room is what it is
+        return self._frames.room()
+
+    def buffer_updated(self, nbytes: int) -> None:
+        self._frames.add(nbytes)
+        answers: list[bytes] = []
+        whole = True
         try:
-            self._source.write_all(values)
-        except UsageError:
-            return ExcCodes.ILLEGAL_VALUE
-        except DeviceError:
-            return ExcCodes.DEVICE_FAILURE
-        return None
+            while (frame := self._frames.take()) is not None:
+                # Another protocol: passed over (section 4.4), and no sign of a Modbus client.
+                if frame.protocol == 0:
+                    pdu = self._server.answer(frame.unit, frame.pdu)
+                    answers.append(encode_frame(frame.transaction, frame.unit, pdu))
+        except InvalidData as error:
+            _log.debug("modbus: connection closed: %s", error)
+            whole = False
+        if answers:
+            self.asked = True
+            self.active = self._loop.time()
+            self._transport.write(b"".join(answers))
+        if not whole:
+            self._transport.close()
+
+    def eof_received(self) -> bool:
+        """The client will ask no more; what it asked is answered, then the connection ends."""
+        return False
+
+    def pause_writing(self) -> None:
+        self._transport.pause_reading()
+        self._stalled = self._loop.call_later(self._limits.stalled_s, self.close)
+
+    def resume_writing(self) -> None:
+        if self._stalled is not None:
+            self._stalled.cancel()
+        self._transport.resume_reading()
+
+    def close(self) -> "asyncio.Future[None]":
+        """Close at once, answers that wait are lost. The future is done when the connection is gone."""
+        self._transport.abort()
+        return self._gone
+
+    def _check_idle(self) -> None:
+        left = self.active + self._limits.idle_s - self._loop.time()
+        if left > 0:
+            self._idle = self._loop.call_later(left, self._check_idle)
+        else:
+            self.close()
 
 
-async def _no_such_unit(*_request: object) -> ExcCodes:
-    return ExcCodes.GATEWAY_NO_RESPONSE
-
-
-def _registers(tags: tuple[Tag, ...]) -> list[SimData]:
-    """Memory from the first to the last tag. pymodbus wants some in every table, also in one without tags."""
-    first = tags[0].modbus.address if tags else 0
-    end = tags[-1].modbus.address + width(tags[-1]) if tags else 1
-    return [SimData(first, values=[0] * (end - first), datatype=SimType.REGISTERS)]
-
-
-def _bits(tags: tuple[Tag, ...]) -> list[SimData]:
-    """As `_registers`, in whole groups of 16."""
-    first = tags[0].modbus.address // 16 if tags else 0
-    end = tags[-1].modbus.address // 16 + 1 if tags else 1
-    return [SimData(first * 16, values=[False] * (16 * (end - first)), datatype=SimType.BITS)]
+def _keep_alive(connection: socket.socket) -> None:
+    """Find out about clients that vanished without a word, in about a minute."""
+    connection.setsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1)
+    with suppress(AttributeError):  # not every system names all three
+        connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_KEEPIDLE, 30)
+        connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_KEEPINTVL, 10)
+        connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_KEEPCNT, 3)

@@ -14,10 +14,10 @@ from testbed.rig.bench import Bench
 from testbed.rig.locks import held_roles, role_names
 from testbed.rig.paths import Paths
 
-_BACK_OFF_S = (0.5, 1.0, 2.0, 4.0, 8.0)
+_BACK_OFF_S = (0.5, 1.0, 2.0, 4.0)
 _EARLY_S = 10.0
 """A role that dies sooner than this after its start has failed to start."""
-_MOST_EARLY_DEATHS = 4
+_MOST_EARLY_DEATHS = 3
 _STOP_S = 20.0
 _WRONG_USAGE = 2
 
@@ -30,6 +30,8 @@ class _Child:
     early_deaths: int = 0
     restarts: int = 0
     output: BinaryIO | None = field(default=None, repr=False)
+    printed: int = 0
+    """Length of its output when it was last started: what stands before it are another process's words."""
 
 
 class Supervisor:
@@ -76,6 +78,7 @@ class Supervisor:
         path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
         if child.output is None:
             child.output = path.open("ab")
+        child.printed = path.stat().st_size
         # A session of its own: Ctrl-C reaches the supervisor alone, which stops the roles in order. Standard input
         # ends when the supervisor dies, however that happens, and the role stops by itself.
         child.process = await asyncio.create_subprocess_exec(
@@ -139,7 +142,8 @@ class Supervisor:
 
     def _last_words(self, child: _Child) -> str:
         """The last error that the role printed, on one line."""
-        lines = Paths(self._bench.data).output(child.role).read_text(encoding="utf-8", errors="replace").splitlines()
+        printed = Paths(self._bench.data).output(child.role).read_bytes()[child.printed :]
+        lines = printed.decode(errors="replace").splitlines()
         errors = [line for line in lines[-20:] if line.startswith("error: ")]
         return (errors or lines[-1:] or [""])[-1].removeprefix("error: ")
 

@@ -48,14 +48,14 @@ def check_chain(trusted: TrustedChain, evidence: Evidence) -> CheckedChain:
         result.findings.append(Finding(What.SUBSTITUTED, Layer.ANCHOR, "head of the journal", foreign))
         return result
     own_node = evidence.journal_head.node_version is not None
-    proven = _check_journal(trusted, evidence.journal, result, own_node=own_node)
+    proven, doubtful = _check_journal(trusted, evidence.journal, result, own_node=own_node)
     if evidence.chain is None:
         result.findings.append(_open(What.UNREACHABLE, Layer.CHAIN, "chain", evidence.chain_problem))
         return result
     result.height = evidence.chain.height
     held = _check_blocks(trusted, proven, evidence.journal_head, evidence.chain, result)
     if held == len(proven):
-        _check_slots(proven, evidence.journal, evidence.chain, result)
+        _check_slots(proven, doubtful, evidence.journal, evidence.chain, result)
     for mined, anchoring in proven[:held]:
         deep = evidence.chain.height - mined.height + 1 >= trusted.confirmations
         if deep and anchoring is not None:
@@ -80,12 +80,14 @@ def _foreign(trusted: TrustedChain, head: Head) -> str:
 
 def _check_journal(
     trusted: TrustedChain, steps: Sequence[Step], result: CheckedChain, *, own_node: bool
-) -> list[Proven]:
-    """The mined steps whose header, slot and receipt proofs hold."""
+) -> tuple[list[Proven], set[str]]:
+    """The mined steps whose proofs hold, and the origins whose newest step is none of them."""
     proven: list[Proven] = []
+    doubtful: set[str] = set()
     for step in steps:
         if step.mined is None:
             continue
+        anchoring = step.intent.anchored
         try:
             _check_claims(step, step.mined, own_node=own_node)
             if step.mined.succeeded and _prove(trusted, step, step.mined, own_node=own_node):
@@ -93,14 +95,15 @@ def _check_journal(
         except InvalidData as error:
             where = f"step {step.intent.number} of the journal, block {step.mined.height}"
             result.findings.append(Finding(What.SUBSTITUTED, Layer.ANCHOR, where, f"its proofs do not hold: {error}"))
+            doubtful |= {anchoring.origin} if anchoring is not None else set()
             continue
-        anchoring = step.intent.anchored
         if anchoring is not None and step.mined.succeeded:
             one = Anchored(anchoring.size, anchoring.root, anchoring.note, step.mined.height)
             result.anchored.setdefault(anchoring.origin, []).append(one)
+            doubtful.discard(anchoring.origin)
             result.anchors += 1
             result.gas += step.mined.gas_used
-    return proven
+    return proven, doubtful
 
 
 def _check_claims(step: Step, mined: Mined, *, own_node: bool) -> None:
@@ -189,8 +192,13 @@ def _check_blocks(
     return len(proven)
 
 
-def _check_slots(proven: Sequence[Proven], steps: Sequence[Step], chain: ChainEvidence, result: CheckedChain) -> None:
-    """Every slot that was read holds what was accepted last, or nothing where nothing was."""
+def _check_slots(
+    proven: Sequence[Proven], doubtful: set[str], steps: Sequence[Step], chain: ChainEvidence, result: CheckedChain
+) -> None:
+    """Every slot that was read holds what was accepted last, or nothing where nothing was.
+
+    doubtful: origins whose newest step is a finding already, so what their slots should hold is not known.
+    """
     last = {anchoring.origin: (mined, anchoring) for mined, anchoring in proven if anchoring is not None}
     newest = {step.intent.anchored.origin: step for step in steps if step.intent.anchored is not None}
     for origin, found in chain.slots.items():
@@ -198,7 +206,7 @@ def _check_slots(proven: Sequence[Proven], steps: Sequence[Step], chain: ChainEv
         right = bytes(32)
         if mined is not None and anchoring is not None:
             right = commitment(anchoring.size, anchoring.root, mined.timestamp)
-        if found == right:
+        if found == right or origin in doubtful:
             continue
         step = newest.get(origin)
         if step is not None and step.mined is None and step.intent.anchored is not None:
@@ -210,8 +218,6 @@ def _check_slots(proven: Sequence[Proven], steps: Sequence[Step], chain: ChainEv
                 detail = f"step {step.intent.number} of the journal is open: start the anchor once to close it"
                 result.findings.append(_open(What.UNANCHORED, Layer.ANCHOR, f"slot of {origin}", detail))
                 continue
-        elif step is not None and step.mined is not None and step.mined is not mined and step.mined.succeeded:
-            continue  # its newest step is a finding already, so what the slot should hold is not known
         where = f"slot of {origin}, size {anchoring.size if anchoring is not None else 0}"
         accepted = f"what it accepted in block {mined.height}" if mined is not None else "anything in the journal"
         detail = f"the contract holds {found.hex()}, which is not the commitment to {accepted}"

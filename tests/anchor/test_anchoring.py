@@ -13,6 +13,7 @@ from testbed.anchor.submitter import Submitter
 from testbed.chain.artifact import load_artifact
 from testbed.chain.devnode import ARGUMENTS, DevNode
 from testbed.chain.journal import Journal, read_journal
+from testbed.chain.proofs import header_fields
 from testbed.chain.registry import address_of, contract_address, deploy_transaction
 from testbed.chain.rpc import Node
 from testbed.chain.steps import Head
@@ -45,7 +46,7 @@ class KilledError(Exception):
 
 
 class MortalNode(Node):
-    """A node's client whose process is killed right before or right behind the sending of a transaction."""
+    """A node's client whose process is killed right before a transaction is sent, or once it is mined."""
 
     def __init__(self, url: str, dies: str = "") -> None:
         super().__init__(url)
@@ -56,6 +57,7 @@ class MortalNode(Node):
             raise KilledError
         sent = await super().send(raw)
         if self.dies == "behind":
+            await self.wait_for_receipt(sent)
             raise KilledError
         return sent
 
@@ -434,6 +436,37 @@ async def test_another_chain_is_left_alone(bench: Bench, tmp_path: Path) -> None
             assert (bench.journal_file.read_bytes(), await bench.height()) == (before, 0)
         finally:
             await other.stop()
+
+
+@pytest.mark.parametrize("lost", [False, True])
+async def test_a_chain_that_comes_out_otherwise_is_said(bench: Bench, dev: DevNode, tmp_path: Path, lost: bool) -> None:
+    await bench.start()
+    await bench.round("source")
+    await bench.end_anchor()
+    contents = read_journal(bench.journal_file)
+    bench.journal_file.unlink()
+    # The newest block as another node might have made it, with another state.
+    with Journal.create(bench.journal_file, contents.head) as journal:
+        for step in contents.steps:
+            assert step.mined is not None
+            mined = step.mined
+            if step == contents.steps[-1]:
+                root = header_fields(mined.header).state_root
+                header = mined.header.replace(root, bytes([root[0] ^ 1]) + root[1:])
+                mined = replace(mined, header=header, block_hash=header_fields(header).hash)
+            journal.intent(step.intent)
+            journal.mined(mined)
+    if lost:
+        await dev.stop()
+        dev = await DevNode.start(tmp_path / "chain", CHAIN_ID, START_S, SUBMITTER)
+        bench.url = dev.url
+    try:
+        before = bench.journal_file.read_bytes()
+        with pytest.raises(ChainError, match="block 2 is not the one that the journal holds"):
+            await bench.start()
+        assert bench.journal_file.read_bytes() == before
+    finally:
+        await dev.stop()
 
 
 def set_back(bench: Bench, size: int) -> None:

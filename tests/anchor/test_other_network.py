@@ -10,6 +10,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 import pytest
+from eth_utils.crypto import keccak
 
 from testbed.anchor.anchorer import Anchorer
 from testbed.anchor.policy import Policy
@@ -20,6 +21,7 @@ from testbed.chain.journal import Journal, read_journal
 from testbed.chain.registry import address_of, contract_address, deploy_transaction
 from testbed.chain.rpc import Node
 from testbed.chain.steps import Head, Mined
+from testbed.chain.wire import Receipt
 from testbed.core.bodies import Heartbeat
 from testbed.core.clock import VirtualClock
 from testbed.core.entropy import SeededEntropy
@@ -78,9 +80,18 @@ class KilledError(Exception):
 class MortalNode(Node):
     """A node's client whose process is killed right before or right behind the sending of a transaction."""
 
-    dies = ""
+    def __init__(self, url: str) -> None:
+        super().__init__(url)
+        self.dies = ""
+        self.sends = 0
+        self.waits = asyncio.Event()
+
+    async def wait_for_receipt(self, tx_hash: bytes, within_s: float = 30.0) -> Receipt:
+        self.waits.set()
+        return await super().wait_for_receipt(tx_hash, within_s)
 
     async def send(self, raw: bytes) -> bytes:
+        self.sends += 1
         if self.dies == "before":
             raise KilledError
         sent = await super().send(raw)
@@ -292,10 +303,14 @@ async def test_what_still_waits_is_not_sent_again(bench: Bench) -> None:
     with pytest.raises(KilledError):
         await bench.anchorer.step()
     assert await bench.pending() == 1
+    bench.node.waits.clear()
+    sends = bench.node.sends
     started = asyncio.create_task(bench.start())
+    await asyncio.wait_for(bench.node.waits.wait(), 20)
     await bench.send_other()
     await bench.mine_once_pending(2)
     await started
+    assert bench.node.sends == sends
     assert [mined.height for mined in bench.mined()] == [1, 2]
     assert (await bench.check()).findings == []
 
@@ -306,6 +321,7 @@ async def test_what_was_mined_unseen_is_found(bench: Bench) -> None:
     bench.commit()
     with pytest.raises(KilledError):
         await bench.anchorer.step()
+    await bench.others.wait_for_receipt(keccak(read_journal(bench.journal_file).steps[-1].intent.transaction))
     for _ in range(2):
         await bench.mine_other()
     await bench.start()

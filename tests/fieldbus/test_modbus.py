@@ -130,11 +130,27 @@ async def test_reads_beyond_the_tags_are_refused(bench: Bench) -> None:
     assert (await bench.client.read_holding_registers(0, count=2)).registers == [2, 0]
 
 
-async def test_reading_and_writing_in_one_request_is_refused(bench: Bench) -> None:
-    response = await bench.client.readwrite_registers(read_address=0, read_count=1, write_address=0, values=[1])
-    assert response.exception_code == 1
-    assert (await bench.client.mask_write_register(address=0, and_mask=0xFFFF, or_mask=1)).exception_code == 1
-    assert bench.plc.image.take_writes() == {}
+async def test_reading_and_writing_in_one_request(bench: Bench) -> None:
+    written = list(struct.unpack(">2H", encode(TAG["control.level_setpoint"], 1.5)))
+    response = await bench.client.readwrite_registers(read_address=0, read_count=4, write_address=2, values=written)
+    assert response.registers == [2, 0, *written]
+    assert (await bench.client.read_holding_registers(0, count=4)).registers == [2, 0, 0x3F80, 0]
+    response = await bench.client.mask_write_register(address=0, and_mask=0xFFFC, or_mask=1)
+    assert (response.and_mask, response.or_mask) == (0xFFFC, 1)
+    bench.plc.scan()
+    assert (await bench.client.read_holding_registers(0, count=4)).registers == [1, 0, *written]
+
+
+async def test_the_device_says_what_it_is(bench: Bench) -> None:
+    response = await bench.client.read_device_information(read_code=2)
+    assert response.information == {0: b"Attestbed", 1: b"emulated-plc", 2: b"1.0", 4: b"Emulated PLC"}
+
+
+@pytest.mark.parametrize("unit", [0, 1, 255])
+async def test_a_device_that_is_reached_directly_answers_under_its_unit_and_both_general_ones(
+    bench: Bench, unit: int
+) -> None:
+    assert (await bench.client.read_input_registers(2, count=2, device_id=unit)).registers == [0, 3]
 
 
 async def test_another_unit_does_not_answer_for_this_one(bench: Bench) -> None:

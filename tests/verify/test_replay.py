@@ -225,7 +225,7 @@ def test_two_states_in_one_record_are_a_step_left_out() -> None:
     bodies = honest(source)
     both = record_at(bodies, 1).inputs + record_at(bodies, 3).inputs
     bodies[1:4] = [bodies[2], replace(record_at(bodies, 3), inputs=both)]
-    assert seen(findings(source, bodies)) == [(What.SKIPPED, Layer.TWIN, FIRST)]
+    assert seen(findings(source, bodies)) == [(What.SKIPPED, Layer.TWIN, FIRST + 1)]
 
 
 def test_no_input_at_all_is_named() -> None:
@@ -257,7 +257,7 @@ def test_inputs_beyond_the_end_of_the_source_are_invented() -> None:
     one = record_at(bodies, -1)
     beyond = LeafRef(SOURCE.name, len(source.rows), b"x" * 32)
     bodies.append(replace(one, inputs=(beyond,)))
-    assert seen(findings(source, bodies)) == [(What.INVENTED, Layer.TWIN, FIRST + 16)]
+    assert seen(findings(source, bodies)) == [(What.INVENTED, Layer.TWIN, FIRST + 15)]
 
 
 def test_a_peer_that_the_source_never_signed_is_named() -> None:

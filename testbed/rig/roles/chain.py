@@ -6,7 +6,7 @@ from pathlib import Path
 from testbed.chain.devnode import DevNode
 from testbed.chain.journal import read_journal
 from testbed.chain.rpc import Node
-from testbed.core.errors import ChainError, StoreError
+from testbed.core.errors import ChainError, NodeUnreachable, StoreError
 from testbed.rig.bench import Bench
 from testbed.rig.initialize import read_dev_chain
 from testbed.rig.paths import Paths
@@ -29,18 +29,19 @@ class ChainRole:
 
     async def start(self) -> None:
         state = self._paths.chain_state
-        self.node = await self._start(state if state.is_file() else None)
-        if state.is_file() and not await self._stands_in_journal(self.node):
+        self.node = await self._start()
+        wrong = await self._load(self.node, state) if state.is_file() else ""
+        if wrong:
             await self.node.stop()
             aside = state.with_name(f"{state.name}.rejected")
             state.replace(aside)
-            self.set_aside = f"its newest block is not in the journal: moved to {aside.name}, rebuilding"
-            self.node = await self._start(None)
+            self.set_aside = f"{wrong}: moved to {aside.name}, rebuilding"
+            self.node = await self._start()
 
     async def step(self) -> None:
         """Start the node again if it died. What it lost, the anchor sends again from the journal."""
         if self.node is not None and not self.node.running:
-            _LOG.warning("the development node ended: %s", self.node.output)
+            _LOG.warning("the development node ended: %s", self.node.output.rpartition("\n")[2])
             await self.node.stop()
             await self.start()
 
@@ -60,16 +61,20 @@ class ChainRole:
     def facts(self) -> Facts:
         return {"url": self.url, "node": 0 if self.node is None else self.node.pid, "note": self.set_aside}
 
-    async def _start(self, state: Path | None) -> DevNode:
+    async def _start(self) -> DevNode:
         own = self._own
-        return await DevNode.start(
-            self._paths.role_folder("chain"),
-            own.chain_id,
-            own.genesis_time_s,
-            own.funded,
-            self._port,
-            state,
-        )
+        folder = self._paths.role_folder("chain")
+        return await DevNode.start(folder, own.chain_id, own.genesis_time_s, own.funded, self._port)
+
+    async def _load(self, node: DevNode, state: Path) -> str:
+        """Load the state file; what is wrong with it, "" where it may be used."""
+        try:
+            await node.load_state(state)
+        except NodeUnreachable:
+            raise
+        except ChainError as error:
+            return f"the node does not take it ({error.problem})"
+        return "" if await self._stands_in_journal(node) else "its newest block is not in the journal"
 
     async def _stands_in_journal(self, node: DevNode) -> bool:
         try:

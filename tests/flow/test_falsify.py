@@ -1,0 +1,141 @@
+"""Every falsification, on either log, at the first, a middle and the last record: found at its place, and nothing else."""
+
+import asyncio
+import shutil
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from testbed.attacks.kinds import KINDS
+from testbed.attacks.target import Expected
+from testbed.core.errors import UsageError
+from testbed.core.finding import Finding, Layer, Verdict, What
+from testbed.rig.auditing import audit
+from testbed.rig.bench import Bench, load_bench
+from testbed.rig.default import default_text
+from testbed.rig.falsifying import Place, Request, falsify
+from testbed.rig.lockstep import simulate
+from testbed.rig.recipe import recipe_of
+from testbed.verify.verdict import Report
+
+ROLES = ("gateway", "twin")
+OWN = {"twin-record": "twin", "source-record": "gateway"}
+"""Those that are about one log only."""
+
+CASES = [(kind, role) for kind in KINDS for role in ROLES if OWN.get(kind, role) == role]
+
+
+@pytest.fixture
+def bench(finished: Path, tmp_path: Path) -> Bench:
+    shutil.copytree(finished, tmp_path / "copy")
+    return load_bench(tmp_path / "copy" / "bench.toml")
+
+
+def report_on(bench: Bench) -> Report:
+    return asyncio.run(audit(bench, bench.trust_file)).report
+
+
+def answers(found: Finding, expected: Expected) -> bool:
+    where = found.where if expected.where == found.where else found.where[: len(expected.where)]
+    return (found.what, found.layer, found.origin, found.index, where) == (
+        expected.what,
+        expected.layer,
+        expected.origin,
+        expected.index,
+        expected.where,
+    )
+
+
+def assert_exactly(report: Report, expected: tuple[Expected, ...]) -> None:
+    assert report.verdict is Verdict.FALSIFIED
+    assert len(report.findings) == len(expected), [str(one) for one in report.findings]
+    for one in expected:
+        assert any(answers(found, one) for found in report.findings), (one, [str(f) for f in report.findings])
+
+
+@pytest.mark.parametrize("place", list(Place), ids=lambda place: place.value)
+@pytest.mark.parametrize(("kind", "role"), CASES)
+def test_it_is_found_at_its_place_and_nothing_else(bench: Bench, kind: str, role: str, place: Place) -> None:
+    if kind == "slot" and place is not Place.MIDDLE:
+        pytest.skip("a log has one slot")
+    done = asyncio.run(falsify(bench, Request(kind, role, place)))
+    assert_exactly(report_on(bench), done.expected)
+
+
+def test_the_untouched_bench_is_genuine(finished: Path) -> None:
+    report = report_on(load_bench(finished / "bench.toml"))
+    assert report.findings == ()
+    assert report.verdict is Verdict.GENUINE
+    assert all(one.pending == 0 and one.confirmed == one.size for one in report.standings)
+
+
+def test_falsifications_of_several_kinds_are_each_named(bench: Bench) -> None:
+    requests = (
+        Request("value", "gateway", index=300),
+        Request("tile", "gateway", index=310),
+        Request("delete", "twin", index=700),
+        Request("checkpoint", "twin", index=40),
+    )
+    done = [asyncio.run(falsify(bench, request)) for request in requests]
+    assert_exactly(report_on(bench), tuple(one for falsified in done for one in falsified.expected))
+
+
+def test_a_false_twin_record_and_a_false_slot_are_both_named(bench: Bench) -> None:
+    record = asyncio.run(falsify(bench, Request("twin-record", "twin")))
+    slot = asyncio.run(falsify(bench, Request("slot", "twin")))
+    assert_exactly(report_on(bench), record.expected + slot.expected)
+
+
+def test_a_rewritten_chain_speaks_for_the_slots_above_it(bench: Bench) -> None:
+    done = asyncio.run(falsify(bench, Request("chain", "gateway", Place.FIRST)))
+    slot = asyncio.run(falsify(bench, Request("slot", "gateway")))
+    assert slot.expected
+    assert_exactly(report_on(bench), done.expected)
+
+
+def test_a_request_that_makes_no_sense_changes_nothing(bench: Bench) -> None:
+    wrong = (
+        Request("value", "gateway", index=10**9),
+        Request("value", "gateway", tag="no.tag"),
+        Request("delete", "nobody"),
+        Request("melt", "gateway"),
+        Request("twin-record", "twin", index=0),
+        Request("source-record", "gateway", index=0),
+        Request("upper-tile", "gateway", index=99),
+        Request("chain", "gateway", index=999),
+    )
+    for request in wrong:
+        with pytest.raises(UsageError):
+            asyncio.run(falsify(bench, request))
+    assert report_on(bench).verdict is Verdict.GENUINE
+
+
+class Liar:
+    """The approved model, but for what it says: the last output is off by a little, always."""
+
+    def __init__(self, honest: object) -> None:
+        self._honest = honest
+
+    def initial(self, parameters: dict[str, float]) -> tuple[float, ...]:
+        return self._honest.initial(parameters)  # type: ignore[attr-defined, no-any-return]  # a model is a module
+
+    def step(
+        self, parameters: dict[str, float], state: tuple[float, ...], inputs: tuple[float | None, ...]
+    ) -> tuple[tuple[float, ...], tuple[float, ...]]:
+        after, outputs = self._honest.step(parameters, state, inputs)  # type: ignore[attr-defined]  # as above
+        return after, (*outputs[:-1], outputs[-1] + 0.001)
+
+
+def test_a_twin_that_lied_from_the_start_is_one_finding(tmp_path: Path) -> None:
+    (tmp_path / "bench.toml").write_text(default_text(), encoding="utf-8")
+    bench = load_bench(tmp_path / "bench.toml")
+    honest = recipe_of(bench)
+    asyncio.run(simulate(bench, 60, 9, recipe=replace(honest, model=Liar(honest.model))))
+    report = report_on(bench)
+    # Genesis, parameters, the first peer; then its first record.
+    assert [(one.what, one.layer, one.origin, one.index) for one in report.findings] == [
+        (What.DIVERGED, Layer.TWIN, "water-cell/twin", 3)
+    ]
+    assert report.verdict is Verdict.FALSIFIED
+    assert report.replayed == 60

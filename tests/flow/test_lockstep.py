@@ -1,0 +1,77 @@
+"""Lock-step: an untouched run is genuine, the same seed gives the same bytes, another seed gives others."""
+
+import asyncio
+import multiprocessing
+from concurrent.futures import ProcessPoolExecutor
+from pathlib import Path
+
+import pytest
+
+from testbed.core.errors import UsageError
+from testbed.core.finding import Verdict
+from testbed.rig.auditing import audit
+from testbed.rig.bench import load_bench
+from testbed.rig.default import default_text
+from testbed.rig.lockstep import simulate
+from testbed.rig.paths import Paths
+from testbed.store.sqlite import LogStore
+
+SCANS = 3600
+
+
+def run(folder: Path, scans: int, seed: int) -> None:
+    folder.mkdir()
+    (folder / "bench.toml").write_text(default_text(), encoding="utf-8")
+    asyncio.run(simulate(load_bench(folder / "bench.toml"), scans, seed))
+
+
+def bytes_of(folder: Path) -> dict[str, object]:
+    """Everything that a run leaves and that must not depend on the machine: of databases their rows."""
+    bench = load_bench(folder / "bench.toml")
+    paths = Paths(bench.data)
+    said: dict[str, object] = {
+        "trust": bench.trust_file.read_bytes(),
+        "journal": paths.journal.read_bytes(),
+        "genesis": paths.chain_genesis.read_bytes(),
+    }
+    for role in ("gateway", "twin", "anchor"):
+        said[f"{role} key"] = paths.key(role).read_bytes()
+    for role in ("gateway", "twin"):
+        with LogStore.read(paths.log(role)) as store:
+            said[f"{role} rows"] = store.snapshot()
+        files = sorted(path for path in paths.tlog(role).rglob("*") if path.is_file())
+        said[f"{role} published"] = {str(path.relative_to(folder)): path.read_bytes() for path in files}
+    return said
+
+
+def test_the_same_seed_gives_the_same_bytes_and_a_genuine_bench(tmp_path: Path) -> None:
+    # Each run in a process of its own, and not a fork: nothing of one run may help the other.
+    with ProcessPoolExecutor(2, mp_context=multiprocessing.get_context("spawn")) as pool:
+        runs = [pool.submit(run, tmp_path / name, SCANS, 11) for name in ("one", "other")]
+        for one in runs:
+            one.result()
+    one, other = bytes_of(tmp_path / "one"), bytes_of(tmp_path / "other")
+    assert one.keys() == other.keys()
+    for part in one:
+        assert one[part] == other[part], part
+    bench = load_bench(tmp_path / "one" / "bench.toml")
+    report = asyncio.run(audit(bench, bench.trust_file)).report
+    assert report.findings == ()
+    assert report.verdict is Verdict.GENUINE
+    assert report.replayed == SCANS
+    assert [one.pending for one in report.standings] == [0, 0]
+
+
+def test_another_seed_gives_other_bytes(tmp_path: Path) -> None:
+    for name, seed in (("one", 1), ("other", 2)):
+        run(tmp_path / name, 30, seed)
+    one, other = bytes_of(tmp_path / "one"), bytes_of(tmp_path / "other")
+    assert [part for part in one if one[part] == other[part]] == []
+
+
+def test_a_bench_is_not_simulated_over_another(tmp_path: Path) -> None:
+    run(tmp_path / "one", 5, 1)
+    before = bytes_of(tmp_path / "one")
+    with pytest.raises(UsageError, match="before"):
+        asyncio.run(simulate(load_bench(tmp_path / "one" / "bench.toml"), 5, 1))
+    assert bytes_of(tmp_path / "one") == before
