@@ -39,17 +39,26 @@ class Sink(Protocol):
 class Gateway:
     """One reader, one log. `step` polls once; a scan that was logged already is not logged twice.
 
-    A PLC that does not answer, or whose scan counter stands still, gives one heartbeat each `heartbeat_ns`.
+    logged: (boot, scan) of the newest state in the log, None where it has none yet. A PLC that does not answer, or
+    whose scan counter stands still, gives one heartbeat each `heartbeat_ns`.
     """
 
-    def __init__(self, source: str, reader: Reader, log: Sink, clock: Clock, heartbeat_ns: int) -> None:
+    def __init__(
+        self,
+        source: str,
+        reader: Reader,
+        log: Sink,
+        clock: Clock,
+        heartbeat_ns: int,
+        logged: tuple[int, int] | None = None,
+    ) -> None:
         self._source = source
         self._reader = reader
         self._log = log
         self._clock = clock
         self._heartbeat_ns = heartbeat_ns
         self._last_ns: int | None = None
-        self._last_scan: tuple[int, int] | None = None
+        self._last_scan = logged
         self._connected = False
         self._retries = 0
         self.states = 0

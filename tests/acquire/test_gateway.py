@@ -109,6 +109,17 @@ async def test_a_scan_that_is_seen_twice_is_logged_once() -> None:
     assert bench.beats == []
 
 
+async def test_a_scan_that_an_earlier_run_logged_is_not_logged_again() -> None:
+    line, records = Line(Scan(1, 7)), Records()
+    gateway = Gateway("cell", line, records, VirtualClock(0), HEARTBEAT, logged=(1, 7))
+    assert not await gateway.step()
+    line.shown = Scan(1, 8)
+    assert await gateway.step()
+    line.shown = Scan(2, 8)
+    assert await gateway.step()
+    assert [(body.boot, body.scan) for body in records.bodies if isinstance(body, State)] == [(1, 8), (2, 8)]
+
+
 @pytest.mark.parametrize("shown", [None, Scan(1, 1)], ids=["no answer", "a scan counter that stands still"])
 async def test_silence_gives_one_heartbeat_each_interval(shown: Scan | None) -> None:
     bench = Bench()
