@@ -58,14 +58,15 @@ async def _show_table(bench: Bench, command: list[str], stopping: asyncio.Event)
         # A message may hold brackets, such as [chain] of a bench file: they are no markup.
         console.print(near(line), markup=False, highlight=False, soft_wrap=True)
 
-    with Live(console=console, refresh_per_second=5) as live:
+    # The table goes when the bench ends: it would only say that nothing runs.
+    with Live(console=console, refresh_per_second=5, transient=True) as live:
         supervisor = Supervisor(bench, command, say)
 
         def watch() -> None:
             live.update(_table(bench, progress_of(bench), time.monotonic() - begun, supervisor.restarts))
 
         await supervisor.run(stopping, watch)
-        live.update(_table(bench, progress_of(bench), time.monotonic() - begun, supervisor.restarts))
+    say(progress_of(bench).line())
     _say_goodbye(bench, say)
 
 
