@@ -31,7 +31,7 @@ def execute(options: argparse.Namespace) -> int:
     story.say("2. Nobody touched anything. Is what the twin says what the machine did?")
     story.run(0, "verify")
     story.say("3. One state, from its raw registers to the block that holds its anchor:")
-    story.run(0, "verify", "--record", "cell", "17")
+    story.run(0, "verify", "--record", "cell", "5")
     story.say("4. Somebody with access to the gateway's disk changes a level in one logged state.")
     story.falsify("value", "--tag", "tank2.level", "--to", "1.5")
     story.say("5. The twin's owner rewrites what it concluded, and signs everything anew with the twin's own key.")

@@ -14,8 +14,8 @@ from testbed.rig.falsifying import Place, Request, falsify
 def execute(options: argparse.Namespace) -> int:
     """The command; returns its exit code."""
     bench = bench_of(options)
-    if options.index is not None and options.index < 0:
-        raise UsageError(f"--index {options.index}", "give a number from 0 on")
+    if options.index is not None and not 0 <= options.index < 1 << 63:
+        raise UsageError(f"--index {options.index}", "give a number from 0 on that a log can have")
     request = Request(
         kind=options.kind,
         role=options.log or bench.reader.name,

@@ -81,6 +81,7 @@ class ModbusServer:
         self._units = _DIRECT_UNITS | {unit}
         self._limits = limits or ConnectionLimits()
         self._server: asyncio.Server | None = None
+        self._open = False
         self._connections: set[_Connection] = set()
 
     @property
@@ -96,6 +97,7 @@ class ModbusServer:
     async def start(self) -> None:
         """Listen, and return."""
         loop = asyncio.get_running_loop()
+        self._open = True
         try:
             server = await loop.create_server(lambda: _Connection(self, loop), self._host, self._port)
         except OSError as error:
@@ -107,6 +109,7 @@ class ModbusServer:
 
     async def stop(self) -> None:
         """Stop listening and close all connections; stopping twice is fine."""
+        self._open = False
         if self._server is None:
             return
         server, self._server = self._server, None
@@ -128,7 +131,7 @@ class ModbusServer:
 
     def opened(self, connection: "_Connection") -> None:
         """Take in a connection; where there are too many, the least used of the others goes."""
-        if self._server is None:
+        if not self._open:  # accepted in the moment in which the server stopped
             connection.close()
             return
         if len(self._connections) >= self._limits.connections:

@@ -6,44 +6,41 @@ the snapshot of its next scan, or it is refused with a bad status. One endpoint,
 """
 
 import asyncio
+import gc
 import logging
-from collections.abc import Sequence
-from contextlib import suppress
-from datetime import UTC
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager, suppress
+from datetime import UTC, datetime
+from importlib.metadata import version
 
 from asyncua import ua
 from asyncua.common.callback import CallbackType, ServerItemCallback
-from asyncua.common.node import Node
 from asyncua.server.server import Server
 from asyncua.ua.attribute_ids import AttributeIds
 from asyncua.ua.status_codes import StatusCodes
-from asyncua.ua.uaerrors import UaError
 
+import testbed
 from testbed.core.clock import Clock, SystemClock
 from testbed.core.errors import DeviceError, UsageError
-from testbed.core.tags import DataType, Tag, Value
+from testbed.core.tags import Tag, Value
+from testbed.fieldbus.opcua_connections import BoundedServer
+from testbed.fieldbus.opcua_events import AlarmEvents, tells
+from testbed.fieldbus.opcua_nodes import PLC, TYPES, add_methods, add_tags, data_value, node_id, status
+from testbed.fieldbus.opcua_protocol import ConnectionBounds
 from testbed.fieldbus.source import ImageSource, held
 
 _log = logging.getLogger(__name__)
 
-_TYPES = {
-    DataType.BOOL: ua.VariantType.Boolean,
-    DataType.INT16: ua.VariantType.Int16,
-    DataType.UINT16: ua.VariantType.UInt16,
-    DataType.INT32: ua.VariantType.Int32,
-    DataType.UINT32: ua.VariantType.UInt32,
-    DataType.FLOAT32: ua.VariantType.Float,
-    DataType.FLOAT64: ua.VariantType.Double,
-}
-_UNITS = {"m": "MTR", "m3/h": "MQH", "bar": "BAR", "degC": "CEL", "%": "P1", "kW": "KWT"}
-"""UNECE Recommendation 20 common codes, from which OPC UA derives its unit identifiers (OPC 10000-8, section 5.6.3)."""
+_NO_DATE = datetime(1601, 1, 1, tzinfo=UTC)
+"""The null of an OPC UA DateTime: a version has no date of its own."""
 
 
 class OpcUaServer:
     """Serves `tags` of `source` at opc.tcp://host:port/attestbed. Port 0 lets the system choose; `port` says which.
 
-    name: of the namespace; period: of the publication of changed values, s. Start takes a second or two: the standard
-    address space is built anew, as the library's cache is a pickle, which whoever can write it could use to run code.
+    name: of the namespace; period: of the publication of changed values, s; bounds: of connections and what they send.
+    Start takes about a second: the standard address space is built anew, as the library's cache is a pickle, which
+    whoever can write it could use to run code.
     Raises UsageError where two tags have one node, and on `start` where nobody can listen there.
     """
 
@@ -57,6 +54,7 @@ class OpcUaServer:
         *,
         period: float = 0.05,
         clock: Clock | None = None,
+        bounds: ConnectionBounds | None = None,
     ) -> None:
         if len({tag.opcua for tag in tags}) != len(tags):
             raise UsageError("two tags have the same OPC UA node", "give every tag a node identifier of its own")
@@ -67,7 +65,9 @@ class OpcUaServer:
         self._port = port
         self._period = period
         self._clock = clock or SystemClock()
+        self._bounds = bounds or ConnectionBounds()
         self._server: Server | None = None
+        self._events: AlarmEvents | None = None
         self._task: asyncio.Task[None] | None = None
         self._nodes: dict[ua.NodeId, Tag] = {}
         self._shown: dict[str, Value] = {}
@@ -85,17 +85,34 @@ class OpcUaServer:
 
     async def start(self) -> None:
         """Build the address space, listen, and publish each `period` from then on."""
-        server = Server()
+        server = BoundedServer(self._bounds)
         server.set_endpoint(self.url)
-        server.set_server_name("Attestbed")
+        server.set_server_name("Attestbed PLC")
+        server.manufacturer_name = "Attestbed"
+        server.product_uri = "urn:attestbed:plc"
+        server.application_type = ua.ApplicationType.Server
         server.set_security_policy([ua.SecurityPolicyType.NoSecurity])
         server.set_identity_tokens([ua.AnonymousIdentityToken])
         # Else a client that calls itself "admin" may write every node, without a password.
         server.allow_remote_admin(False)
-        await server.init()
+        with _collection_put_off():
+            await server.init()
         await server.set_application_uri("urn:attestbed:server")
+        await server.set_build_info(
+            server.product_uri,
+            server.manufacturer_name,
+            server.name,
+            testbed.__version__,
+            f"asyncua-{version('asyncua')}",
+            _NO_DATE,
+        )
         index = await server.register_namespace(self.namespace)
-        await self._build(server, index)
+        snapshot = self._source.snapshot()
+        folders = await add_tags(server, index, self._tags, snapshot, self._time(self._clock.now_ns()))
+        await add_methods(folders[PLC], index, self._tags, self._source)
+        self._events = await AlarmEvents.create(server, index, folders[PLC])
+        self._nodes = {node_id(tag.opcua, index): tag for tag in self._tags}
+        self._shown = dict(snapshot)
         server.subscribe_server_callback(CallbackType.PreWrite, self._before_write)
         server.subscribe_server_callback(CallbackType.PostWrite, self._after_write)
         try:
@@ -126,47 +143,32 @@ class OpcUaServer:
         if self._server is None:
             return
         snapshot = self._source.snapshot()
-        now = self._now()
+        now_ns = self._clock.now_ns()
+        now = self._time(now_ns)
+        came_or_went: list[Tag] = []
         for node, tag in self._nodes.items():
             value = snapshot[tag.name]
             if self._shown.get(tag.name) != value:
-                await self._server.write_attribute_value(node, _data_value(tag, value, now))
+                await self._server.write_attribute_value(node, data_value(ua.Variant(value, TYPES[tag.type]), now))
                 self._shown[tag.name] = value
+                if tells(tag):
+                    came_or_went.append(tag)
+        # Whoever hears of an alarm and then reads must find it.
+        for tag in came_or_went:
+            if self._events is not None:
+                await self._events.tell(tag, bool(snapshot[tag.name]), now_ns, now)
 
-    def _now(self) -> ua.DateTime:
-        return ua.DateTime.fromtimestamp(self._clock.now_ns() / 1e9, UTC)
+    @staticmethod
+    def _time(now_ns: int) -> ua.DateTime:
+        return ua.DateTime.fromtimestamp(now_ns / 1e9, UTC)
 
     async def _publish_on(self) -> None:
         while True:
             await asyncio.sleep(self._period)
             try:
                 await self.publish()
-            except (KeyError, UaError):
+            except Exception:  # noqa: BLE001  # what one subscriber asked for must not end it for all
                 _log.exception("values were not published")
-
-    async def _build(self, server: Server, index: int) -> None:
-        snapshot = self._source.snapshot()
-        now = self._now()
-        folders: dict[str, Node] = {"": server.get_objects_node()}
-        for tag in self._tags:
-            parent, parts = "", tag.name.split(".")
-            for part in parts[:-1]:
-                path = f"{parent}.{part}" if parent else part
-                if path not in folders:
-                    identifier = _node_id(f"folder:{path}", index)
-                    folders[path] = await folders[parent].add_folder(identifier, ua.QualifiedName(part, index))
-                parent = path
-            node_id = _node_id(tag.opcua, index)
-            node = await folders[parent].add_variable(
-                node_id, ua.QualifiedName(parts[-1], index), snapshot[tag.name], _TYPES[tag.type]
-            )
-            if tag.type is not DataType.BOOL:
-                await _describe(node, tag)
-            if tag.writable:
-                await node.set_writable()
-            await server.write_attribute_value(node_id, _data_value(tag, snapshot[tag.name], now))
-            self._nodes[node_id] = tag
-            self._shown[tag.name] = snapshot[tag.name]
 
     def _before_write(self, event: ServerItemCallback, _service: object) -> None:
         """Take the writes to our nodes out of a client's request and hand them to the PLC."""
@@ -192,45 +194,31 @@ class OpcUaServer:
         if tag is None or item.AttributeId != AttributeIds.Value:
             return None
         if not tag.writable:
-            return _status(StatusCodes.BadNotWritable)
+            return status(StatusCodes.BadNotWritable)
         if item.IndexRange:
-            return _status(StatusCodes.BadIndexRangeInvalid)
+            return status(StatusCodes.BadIndexRangeInvalid)
         data = item.Value
         if data.StatusCode is not None and not data.StatusCode.is_good():
-            return _status(StatusCodes.BadWriteNotSupported)
+            return status(StatusCodes.BadWriteNotSupported)
         variant = data.Value
-        if variant is None or variant.VariantType != _TYPES[tag.type] or variant.is_array:
-            return _status(StatusCodes.BadTypeMismatch)
+        if variant is None or variant.VariantType != TYPES[tag.type] or variant.is_array:
+            return status(StatusCodes.BadTypeMismatch)
         try:
             self._source.write(tag.name, held(tag, variant.Value))
         except UsageError:
-            return _status(StatusCodes.BadOutOfRange)
+            return status(StatusCodes.BadOutOfRange)
         except DeviceError:
-            return _status(StatusCodes.BadDeviceFailure)
+            return status(StatusCodes.BadDeviceFailure)
         return ua.StatusCode()
 
 
-def _node_id(identifier: str, index: int) -> ua.NodeId:
-    return ua.NodeId(ua.String(identifier), ua.Int16(index))
-
-
-def _status(code: int) -> ua.StatusCode:
-    return ua.StatusCode(ua.UInt32(code))
-
-
-def _data_value(tag: Tag, value: Value, now: ua.DateTime) -> ua.DataValue:
-    variant = ua.Variant(value, _TYPES[tag.type])
-    return ua.DataValue(variant, _status(StatusCodes.Good), SourceTimestamp=now, ServerTimestamp=now)
-
-
-async def _describe(node: Node, tag: Tag) -> None:
-    """EURange and EngineeringUnits (OPC 10000-8, section 5.3.2)."""
-    await node.add_property(0, "EURange", ua.Range(tag.low, tag.high))
-    if not tag.unit:
-        return
-    unit = ua.EUInformation()
-    unit.NamespaceUri = "http://www.opcfoundation.org/UA/units/un/cefact"
-    unit.DisplayName = ua.LocalizedText(tag.unit)
-    unit.Description = ua.LocalizedText(tag.unit)
-    unit.UnitId = int.from_bytes(_UNITS[tag.unit].encode(), "big") if tag.unit in _UNITS else -1
-    await node.add_property(0, "EngineeringUnits", unit)
+@contextmanager
+def _collection_put_off() -> Iterator[None]:
+    """The standard address space is 100,000 objects and no garbage: the collector would double the time it takes."""
+    was_enabled = gc.isenabled()
+    gc.disable()
+    try:
+        yield
+    finally:
+        if was_enabled:
+            gc.enable()

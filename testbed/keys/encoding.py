@@ -2,8 +2,11 @@
 
 import base64
 import binascii
+import re
 
 from testbed.core.errors import InvalidData
+
+_CONTROL = re.compile(r"[\x00-\x09\x0b-\x1f]")
 
 
 def to_base64(data: bytes) -> str:
@@ -34,7 +37,7 @@ def check_text(text: str) -> str:
     """A note's text: ends in a newline and holds no other control character below U+0020; raises InvalidData."""
     if not text.endswith("\n"):
         raise InvalidData("text does not end in a newline")
-    if any(char < " " and char != "\n" for char in text):
+    if _CONTROL.search(text):
         raise InvalidData("text holds a control character")
     to_utf8(text)
     return text

@@ -127,5 +127,8 @@ async def _trust(bench: Bench) -> str:
 
 
 async def _journal(bench: Bench) -> str:
-    contents = read_journal(Paths(bench.data).journal)
+    path = Paths(bench.data).journal
+    if not path.exists():
+        raise TestbedError(f"{path}: there is no journal", "make the bench ready with `testbed init`")
+    contents = read_journal(path)
     return f"{len(contents.steps)} blocks"

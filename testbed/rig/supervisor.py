@@ -18,6 +18,8 @@ _BACK_OFF_S = (0.5, 1.0, 2.0, 4.0)
 _EARLY_S = 10.0
 """A role that dies sooner than this after its start has failed to start."""
 _MOST_EARLY_DEATHS = 3
+_MOST_REFUSALS = 1
+"""A role that says itself why it cannot go on gets one more try: a port may be in use for an instant."""
 _STOP_S = 20.0
 _WRONG_USAGE = 2
 
@@ -108,7 +110,8 @@ class Supervisor:
             )
         lived = time.monotonic() - child.started
         child.early_deaths = child.early_deaths + 1 if lived < _EARLY_S else 0
-        if child.early_deaths > _MOST_EARLY_DEATHS:
+        most = _MOST_REFUSALS if code == TestbedError.exit_code else _MOST_EARLY_DEATHS
+        if child.early_deaths > most:
             raise TestbedError(
                 f"role {child.role} ended {child.early_deaths} times soon after its start: {words}",
                 f"see {Paths(self._bench.data).output(child.role)}, and run `testbed verify`",

@@ -50,14 +50,12 @@ def read_log(origin: str, store: Path, published: Path) -> LogEvidence:
     try:
         note, tiles = _read_tiles(published)
         with LogStore.read(store) as log:
-            # No writer gives a negative number, so these are in no snapshot.
-            below = list(log.rows(-(2**63), 0))
             rows, checkpoints = log.snapshot()
     except StoreError as error:
         return LogEvidence(origin, problem=error.problem)
     return LogEvidence(
         origin,
-        tuple(_typed(row) for row in (*below, *rows)),
+        tuple(_typed(row) for row in rows),
         tuple((size, _bytes(note)) for size, note in checkpoints),
         note,
         tiles,

@@ -99,6 +99,7 @@ def check_log(
     log.agreed = growth.agreed
     log.findings += growth.findings
     log.findings += _check_genesis(log, simulated_allowed)
+    log.findings += _check_sequence(log)
     return log
 
 
@@ -173,6 +174,24 @@ def _check_genesis(log: CheckedLog, simulated_allowed: bool) -> list[Finding]:
     if body.simulated and not simulated_allowed:
         detail = "the records come from a virtual clock and a seed; the trust file allows no simulated bench"
         return [Finding(What.SIMULATED, Layer.IDENTITY, where, detail, Verdict.INCONCLUSIVE, log.origin, 0)]
+    return []
+
+
+def _check_sequence(log: CheckedLog) -> list[Finding]:
+    """Each source is counted from 0 without gaps: a writer that leaves one out signs for its own omission."""
+    expected: dict[str, int] = {}
+    for index in range(log.size):
+        found = log.genuine.get(index)
+        if found is None:
+            # What is not to be had is a finding of its own, and nothing can be counted behind it.
+            return []
+        entry = found.entry
+        due = expected.get(entry.source, 0)
+        if entry.seq != due:
+            where = f"record {index} of {log.origin}"
+            detail = f"it is number {entry.seq} of {entry.source}, and {due} is next: its writer left records out"
+            return [Finding(What.SKIPPED, Layer.LOG, where, detail, origin=log.origin, index=index)]
+        expected[entry.source] = due + 1
     return []
 
 

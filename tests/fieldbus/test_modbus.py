@@ -7,6 +7,8 @@ from dataclasses import replace
 
 import pytest
 from pymodbus.client import AsyncModbusTcpClient
+from pymodbus.pdu.mei_message import ReadDeviceInformationResponse
+from pymodbus.pdu.register_message import MaskWriteRegisterResponse
 
 from testbed.core.errors import DeviceError, UsageError
 from testbed.core.tags import ByteOrder, DataType, ModbusAddress, ModbusTable, Tag, Value
@@ -136,6 +138,7 @@ async def test_reading_and_writing_in_one_request(bench: Bench) -> None:
     assert response.registers == [2, 0, *written]
     assert (await bench.client.read_holding_registers(0, count=4)).registers == [2, 0, 0x3F80, 0]
     response = await bench.client.mask_write_register(address=0, and_mask=0xFFFC, or_mask=1)
+    assert isinstance(response, MaskWriteRegisterResponse)
     assert (response.and_mask, response.or_mask) == (0xFFFC, 1)
     bench.plc.scan()
     assert (await bench.client.read_holding_registers(0, count=4)).registers == [1, 0, *written]
@@ -143,6 +146,7 @@ async def test_reading_and_writing_in_one_request(bench: Bench) -> None:
 
 async def test_the_device_says_what_it_is(bench: Bench) -> None:
     response = await bench.client.read_device_information(read_code=2)
+    assert isinstance(response, ReadDeviceInformationResponse)
     assert response.information == {0: b"Attestbed", 1: b"emulated-plc", 2: b"1.0", 4: b"Emulated PLC"}
 
 

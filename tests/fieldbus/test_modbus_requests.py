@@ -1,5 +1,6 @@
 """Each function of the server, byte by byte: what the specification says is answered, and nothing else is done."""
 
+import struct
 from collections.abc import Mapping
 
 import pytest
@@ -116,7 +117,7 @@ def test_reads(device: Device, request_pdu: str, answer: str) -> None:
         ("0f 0013 000a 02 cd01", "0f 00 13 00 0a", {f"coil{n}": n in (0, 2, 3, 6, 7, 8) for n in range(10)}),
         ("0f 0013 0001 01 ff", "0f 00 13 00 01", {"coil0": True}),  # what pads the last byte is no value
         ("10 000a 0003 06 0001 40000000", "10 00 0a 00 03", {"mode": 1, "setpoint": 2.0}),
-        ("16 000a f0f0 0f03", "16 00 0a f0 f0 0f 03", {"mode": (0x1234 & 0xF0F0) | (0x0F03 & 0x0F0F)}),
+        ("16 000a f0f0 ff03", "16 00 0a f0 f0 ff 03", {"mode": (0x1234 & 0xF0F0) | (0xFF03 & 0x0F0F)}),
         ("16 000e fff0 0005", "16 00 0e ff f0 00 05", {"small": -11}),
         ("17 000f 0001 000e 0001 02 0003", "17 02 00 07", {"small": 3}),
     ],
@@ -229,12 +230,33 @@ def test_what_the_plc_does_not_take_is_an_exception(
     assert device.ask(request_pdu) == f"{int(request_pdu[:2], 16) | 0x80:02x} {code}"
 
 
-@pytest.mark.parametrize("values", [{"count": -1}, {"count": 0.5}, {}])
+@pytest.mark.parametrize("values", [{}, {"mode": 1}, {"mode": 1, "setpoint": True}, {"mode": 1, "setpoint": 1e39}])
 def test_a_snapshot_that_cannot_be_shown_is_a_device_failure(device: Device, values: dict[str, Value]) -> None:
+    good = device.image.shown
+    assert device.ask("03 000a 0001") == "03 02 12 34"
     device.image.shown = values
-    assert device.ask("04 0000 0002") == "84 04"
-    device.image.shown = VALUES
-    assert device.ask("04 0000 0002") == "04 04 01 02 03 04"
+    for request in ("03 000a 0001", "16 000a ffff 0000", "17 000a 0001 000a 0001 02 0001"):
+        assert device.ask(request) == f"{int(request[:2], 16) | 0x80:02x} 04"
+    assert device.image.waiting == {}
+    device.image.shown = good
+    assert device.ask("03 000a 0001") == "03 02 12 34"
+
+
+class Restless(Image):
+    """Ends a scan whenever it is looked at."""
+
+    def snapshot(self) -> Mapping[str, Value]:
+        number = int(self.shown["serial"]) + 1
+        self.shown = {**self.shown, "mode": number, "setpoint": float(number), "serial": number}
+        return self.shown
+
+
+def test_one_answer_is_of_one_scan(device: Device) -> None:
+    device.requests = Requests(Memory(TAGS, Restless()), DeviceIdentity())
+    for request in ("03 000a 0006", "17 000a 0006 000e 0001 02 0001") * 5:
+        words = bytes.fromhex(device.ask(request))[2:]
+        mode, setpoint, _, _, serial = struct.unpack(">HfHHH", words)
+        assert mode == setpoint == serial
 
 
 def test_masks_before_a_scan_add_up(device: Device) -> None:

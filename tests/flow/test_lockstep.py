@@ -48,8 +48,8 @@ def test_the_same_seed_gives_the_same_bytes_and_a_genuine_bench(tmp_path: Path) 
     # Each run in a process of its own, and not a fork: nothing of one run may help the other.
     with ProcessPoolExecutor(2, mp_context=multiprocessing.get_context("spawn")) as pool:
         runs = [pool.submit(run, tmp_path / name, SCANS, 11) for name in ("one", "other")]
-        for one in runs:
-            one.result()
+        for done in runs:
+            done.result()
     one, other = bytes_of(tmp_path / "one"), bytes_of(tmp_path / "other")
     assert one.keys() == other.keys()
     for part in one:
@@ -59,7 +59,7 @@ def test_the_same_seed_gives_the_same_bytes_and_a_genuine_bench(tmp_path: Path) 
     assert report.findings == ()
     assert report.verdict is Verdict.GENUINE
     assert report.replayed == SCANS
-    assert [one.pending for one in report.standings] == [0, 0]
+    assert [standing.pending for standing in report.standings] == [0, 0]
 
 
 def test_another_seed_gives_other_bytes(tmp_path: Path) -> None:

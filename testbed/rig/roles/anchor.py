@@ -41,12 +41,12 @@ class AnchorRole:
     async def start(self) -> None:
         await self._catch_up()
 
-    async def step(self) -> None:
-        """One round if one is due. A node that is away or lost blocks is caught up with first."""
+    async def step(self, *, flush: bool = False) -> None:
+        """One round if one is due, or if there is anything with `flush`. A node that lost blocks is caught up with."""
         if not self._caught_up:
             await self._catch_up()
         try:
-            await self._anchorer.step()
+            await self._anchorer.step(flush=flush)
         except TestbedError:
             self._caught_up = False
             raise
@@ -54,7 +54,7 @@ class AnchorRole:
     async def stop(self) -> None:
         """Anchor what is not anchored yet, then end."""
         try:
-            await self._anchorer.step(flush=True)
+            await self.step(flush=True)
         finally:
             await self._node.close()
             self._journal.close()

@@ -193,7 +193,7 @@ class LiveBench:
     def up_until(self, condition: Callable[[Status], object]) -> Up:
         """Run it until its status is so, and stop it."""
         up = self.up()
-        up.wait_for(condition)
+        up.wait_for(lambda status: condition(status) and status["roles"]["anchor"].get("state") == "running")
         assert up.end() == 0, up.said()
         return up
 
@@ -237,7 +237,7 @@ def recorded(tmp_path_factory: pytest.TempPathFactory) -> LiveBench:
         bench = LiveBench(shared / "recorded")
         if not bench.file.exists():
             assert typed("init", "--in", str(bench.folder)).returncode == 0
-            bench.edit(within_s="1.0")
+            bench.edit(within_s="1.0", enabled="false")
             bench.move_ports()
             bench.run("init")
             try:

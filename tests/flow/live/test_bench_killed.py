@@ -3,15 +3,16 @@
 from __future__ import annotations
 
 import os
-import shutil
+import re
 import signal
-from typing import TYPE_CHECKING
+from contextlib import suppress
+from typing import TYPE_CHECKING, Any
 
 from testbed.rig.bench import load_bench
 from testbed.rig.locks import held_roles
 
 if TYPE_CHECKING:
-    from tests.flow.live.conftest import LiveBench, MakeBench
+    from tests.flow.live.conftest import LiveBench, MakeBench, Up
 
 
 def test_each_role_is_killed_in_turn(make_bench: MakeBench, recorded: LiveBench) -> None:
@@ -19,42 +20,42 @@ def test_each_role_is_killed_in_turn(make_bench: MakeBench, recorded: LiveBench)
     up = bench.up()
     status = up.wait_for(lambda status: status["states"] and status["roles"]["anchor"].get("state") == "running")
     for role in ("gateway", "twin", "chain", "node", "anchor", "plc"):
-        before, pid, sizes = status, up.pids[role], (status["source"], status["twin"])
-        os.kill(pid, signal.SIGKILL)
-        up.wait_for(lambda _, role=role, pid=pid: up.pids[role] != pid)
-        # All of it works again: states, what follows from them, and anchors.
-        status = up.wait_for(
-            lambda now, before=before: all(
-                now[key] > before[key] for key in ("source", "twin", "anchored_source", "anchored_twin")
-            )
-        )
-        assert (status["source"], status["twin"]) > sizes
-        if role != "node":
-            assert f"role {role} ended (signal 9)" in up.said()
-            assert up.said().count(f"role {role} ended") == 1, up.said()
+        status = _killed_and_well_again(up, role, status)
     assert up.end() == 0, up.said()
     end = bench.status()
     assert (end["source"] >= status["source"], end["twin"] >= status["twin"]) == (True, True)
     bench.genuine()
 
 
-def test_a_killed_supervisor_takes_everything_with_it(make_bench: MakeBench, recorded: LiveBench) -> None:
-    bench = make_bench("bench", recorded)
-    up = bench.up()
-    up.wait_for(lambda status: status["states"] and len(up.pids) == 6)
-    up.process.kill()
-    up.nothing_runs()
-    assert held_roles(load_bench(bench.file)) == []
-    # The roles ended in no order, so the last records may wait for their anchor. What has one is genuine.
-    assert bench.verify()["verdict"] == "GENUINE"
+def _killed_and_well_again(up: Up, role: str, before: dict[str, Any]) -> dict[str, Any]:
+    """Kill one process, and wait until states, what follows from them, and anchors of both grow again."""
+    pid = up.pids[role]
+    os.kill(pid, signal.SIGKILL)
+    up.wait_for(lambda _: up.pids[role] != pid)
+    status = up.wait_for(
+        lambda now: all(now[key] > before[key] for key in ("source", "twin", "anchored_source", "anchored_twin"))
+    )
+    # Its own node the chain role starts again by itself.
+    assert up.said().count(f"role {role} ended (signal 9)") == (role != "node"), up.said()
+    return status
 
 
 def test_all_is_killed_and_the_chain_is_built_again(make_bench: MakeBench, recorded: LiveBench) -> None:
     bench = make_bench("bench", recorded)
     up = bench.up()
     up.wait_for(lambda status: status["anchors"] >= 2 and len(up.pids) == 6)
+    up.process.kill()
+    # The roles live with their parent.
+    up.nothing_runs()
+    assert held_roles(load_bench(bench.file)) == []
+    # They ended in no order, so the last records may wait for their anchor. What has one is genuine.
+    assert bench.verify()["verdict"] == "GENUINE"
+
+    up = bench.up()
+    up.wait_for(lambda status: status["anchors"] >= 2 and len(up.pids) == 6)
     for pid in (up.process.pid, *up.pids.values()):
-        os.kill(pid, signal.SIGKILL)
+        with suppress(ProcessLookupError):  # the node goes with its role
+            os.kill(pid, signal.SIGKILL)
     up.wait()
     blocks = bench.blocks()
     assert len(blocks) > len(recorded.blocks())
@@ -66,7 +67,6 @@ def test_all_is_killed_and_the_chain_is_built_again(make_bench: MakeBench, recor
     bench.genuine()
 
     # The node's own state is a cache.
-    shutil.rmtree(bench.data / "chain/cache", ignore_errors=True)
     (bench.data / "chain/state").unlink()
     assert bench.verify()["verdict"] == "INCONCLUSIVE"
     bench.up_until(lambda status: status["states"])
@@ -88,20 +88,12 @@ def test_a_rewritten_chain_is_set_aside_and_built_again(make_bench: MakeBench, r
     bench.genuine()
 
 
-def test_a_state_that_the_node_cannot_load_is_set_aside(make_bench: MakeBench, recorded: LiveBench) -> None:
-    bench = make_bench("bench", recorded)
-    (bench.data / "chain/state").write_bytes(b"no state")
-    bench.up_until(lambda status: status["states"])
-    assert (bench.data / "chain/state.rejected").read_bytes() == b"no state"
-    bench.genuine()
-
-
-def test_a_gateway_does_not_go_on_from_a_falsified_store(make_bench: MakeBench, recorded: LiveBench) -> None:
+def test_a_bench_does_not_go_on_from_a_falsified_store(make_bench: MakeBench, recorded: LiveBench) -> None:
     bench = make_bench("bench", recorded)
     bench.run("falsify", "delete")
     before = bench.verify()
     said = bench.run("up", must=3)
-    assert "error: role gateway ended" in said
-    assert "water-cell/gateway" in said
-    assert "testbed verify" in said
+    # Whoever reads the log notices; who is first is chance.
+    assert re.search(r"^error: role (gateway|twin|anchor) ended 2 times .*water-cell/gateway", said, re.MULTILINE), said
+    assert re.search(r"mend: .*testbed verify", said)
     assert bench.verify() == before, "nothing was added to a log that is not what was signed"

@@ -1,0 +1,162 @@
+"""Sessions of the OPC UA server: their number, their names, and what may be asked before and within one.
+
+What asyncua 2.1.0 leaves open and is closed here: session tokens that count up, so that a stranger can take a session
+over; any number of sessions on one connection; services that fill a list of servers for strangers; publishing
+intervals of 0 or NaN; and byte strings of negative length, which make its decoder go back and read for ever.
+"""
+
+import asyncio
+import math
+from collections.abc import Callable
+
+from asyncua import ua
+from asyncua.common.connection import TransportLimits
+from asyncua.common.utils import Buffer, NotEnoughData, ServiceError
+from asyncua.crypto.permission_rules import User, UserRole
+from asyncua.server.internal_server import InternalServer
+from asyncua.server.internal_session import InternalSession, SessionState
+from asyncua.server.uaprocessor import UaProcessor
+from asyncua.ua.object_ids import ObjectIds
+from asyncua.ua.status_codes import StatusCodes
+
+from testbed.core.entropy import Entropy, SystemEntropy
+
+SHORTEST_INTERVAL = 10.0
+LONGEST_INTERVAL = 3_600_000.0
+"""Bounds of a subscription's publishing interval, ms."""
+
+_NOBODY = User(role=UserRole.Anonymous)
+_TOKEN_SIZE = 32
+"""Bytes of a session's authentication token (OPC 10000-4, section 7.35: at least 32)."""
+
+
+def _id(identifier: int) -> ua.NodeId:
+    return ua.NodeId(ua.Int32(identifier))
+
+
+_CREATE = _id(ObjectIds.CreateSessionRequest_Encoding_DefaultBinary)
+_NOT_OFFERED = frozenset(
+    {
+        _id(ObjectIds.RegisterServerRequest_Encoding_DefaultBinary),
+        _id(ObjectIds.RegisterServer2Request_Encoding_DefaultBinary),
+    }
+)
+_WITHOUT_SESSION = _NOT_OFFERED | {
+    _CREATE,
+    _id(ObjectIds.FindServersRequest_Encoding_DefaultBinary),
+    _id(ObjectIds.GetEndpointsRequest_Encoding_DefaultBinary),
+    _id(ObjectIds.CloseSecureChannelRequest_Encoding_DefaultBinary),
+}
+
+
+class StrictBuffer(Buffer):
+    """Bytes to decode, which are read forwards only."""
+
+    def read(self, size: int) -> bytes:
+        if size < 0:
+            raise NotEnoughData(f"a length of {size} bytes")
+        return super().read(size)
+
+    def skip(self, size: int) -> None:
+        if size < 0:
+            raise NotEnoughData(f"a length of {size} bytes")
+        super().skip(size)
+
+    def copy(self, size: int = -1) -> "StrictBuffer":
+        if size < -1:
+            raise NotEnoughData(f"a length of {size} bytes")
+        return StrictBuffer(self._data, self._cur_pos, self._size if size == -1 else min(size, self._size))
+
+
+class BoundedSession(InternalSession):
+    """A client's session; `iserver` says whether there is room for one more."""
+
+    async def create_subscription(
+        self,
+        params: ua.CreateSubscriptionParameters,
+        callback: Callable[..., object],
+        request_callback: Callable[..., object] | None = None,
+    ) -> ua.CreateSubscriptionResult:
+        asked = params.RequestedPublishingInterval
+        shortest = SHORTEST_INTERVAL if math.isnan(asked) else max(asked, SHORTEST_INTERVAL)
+        params.RequestedPublishingInterval = min(shortest, LONGEST_INTERVAL)
+        return await super().create_subscription(params, callback, request_callback)
+
+    def activate_session(
+        self, params: ua.ActivateSessionParameters, peer_certificate: bytes | None
+    ) -> ua.ActivateSessionResult:
+        if self.state is SessionState.Created and isinstance(self.iserver, BoundedInternalServer):
+            self.iserver.must_have_room()
+        return super().activate_session(params, peer_certificate)
+
+
+class BoundedInternalServer(InternalServer):
+    """At most `most_sessions` activated sessions, each under an unpredictable token."""
+
+    def __init__(self, most_sessions: int, entropy: Entropy | None = None) -> None:
+        super().__init__()
+        self._most_sessions = most_sessions
+        self._entropy = entropy or SystemEntropy()
+
+    def must_have_room(self) -> None:
+        """Raises ServiceError, BadTooManySessions, where as many sessions are activated as there may be."""
+        if sum(session.is_activated() for session in self._external_sessions.values()) >= self._most_sessions:
+            raise ServiceError(StatusCodes.BadTooManySessions)
+
+    def create_session(
+        self,
+        name: str,
+        user: User = _NOBODY,
+        external: bool = False,
+    ) -> InternalSession:
+        self.must_have_room()
+        session = BoundedSession(self, self.aspace, self.subscription_service, name, user=user, external=external)
+        if external:
+            self.unregister_external_session(session)
+            session.auth_token = ua.NodeId(ua.ByteString(self._entropy.take(_TOKEN_SIZE)), ua.Int16(0))
+            self.register_external_session(session)
+        return session
+
+
+class BoundedProcessor(UaProcessor):
+    """The services of one connection, which has at most one session."""
+
+    def __init__(self, server: InternalServer, transport: asyncio.Transport, limits: TransportLimits) -> None:
+        super().__init__(server, transport, limits)
+
+    @property
+    def is_activated(self) -> bool:
+        """Whether a session is activated on this connection."""
+        return self.session is not None and self.session.is_activated()
+
+    def open_secure_channel(
+        self, algohdr: ua.AsymmetricAlgorithmHeader, seqhdr: ua.SequenceHeader, body: Buffer
+    ) -> None:
+        strict = StrictBuffer(bytes(body))
+        super().open_secure_channel(algohdr, seqhdr, strict)  # type: ignore[no-untyped-call]  # of the library
+
+    async def process_message(self, seqhdr: ua.SequenceHeader, body: Buffer) -> object:
+        strict = StrictBuffer(bytes(body))
+        return await super().process_message(seqhdr, strict)  # type: ignore[no-untyped-call]  # of the library
+
+    async def _process_message(
+        self, typeid: ua.NodeId, requesthdr: ua.RequestHeader, seqhdr: ua.SequenceHeader, body: Buffer
+    ) -> object:
+        if typeid in _NOT_OFFERED:
+            raise ServiceError(StatusCodes.BadServiceUnsupported)
+        session = self.session
+        if typeid == _CREATE:
+            if session is not None and session.state is not SessionState.Closed:
+                raise ServiceError(StatusCodes.BadTooManySessions)
+            if self._session_watchdog_task is not None:
+                # The library starts another one for each session and forgets the one before.
+                self._session_watchdog_task.cancel()
+        elif (
+            session is not None
+            and typeid not in _WITHOUT_SESSION
+            and requesthdr.AuthenticationToken != session.auth_token
+        ):
+            raise ServiceError(StatusCodes.BadSessionIdInvalid)
+        return await super()._process_message(  # type: ignore[no-untyped-call]  # of the library
+            typeid, requesthdr, seqhdr, body
+        )

@@ -1,0 +1,59 @@
+"""The role `chain`: its state file is a cache that it uses only where the journal agrees, and its node may die."""
+
+import os
+import signal
+from pathlib import Path
+
+import pytest
+
+from testbed.core.clock import VirtualClock
+from testbed.core.entropy import SeededEntropy
+from testbed.rig.bench import Bench, load_bench
+from testbed.rig.default import default_text
+from testbed.rig.initialize import initialize
+from testbed.rig.paths import Paths
+from testbed.rig.roles.chain import ChainRole
+
+
+@pytest.fixture
+async def bench(tmp_path: Path) -> Bench:
+    (tmp_path / "bench.toml").write_text(default_text(), encoding="utf-8")
+    made = load_bench(tmp_path / "bench.toml")
+    await initialize(made, made.trust_file, VirtualClock(10**18), SeededEntropy(1, "keys"), simulated=False)
+    return made
+
+
+async def test_a_state_that_the_node_does_not_take_is_set_aside(bench: Bench) -> None:
+    state = Paths(bench.data).chain_state
+    state.write_bytes(b"no state")
+    role = ChainRole(bench, port=0)
+    try:
+        await role.start()
+        assert "the node does not take it" in str(role.facts()["note"])
+        assert "moved to state.rejected" in str(role.facts()["note"])
+        assert state.with_name("state.rejected").read_bytes() == b"no state"
+    finally:
+        await role.stop()
+    assert state.read_bytes() != b"no state"
+    again = ChainRole(bench, port=0)
+    try:
+        await again.start()
+        assert again.facts()["note"] == ""
+    finally:
+        await again.stop()
+
+
+async def test_a_node_that_died_is_started_again(bench: Bench) -> None:
+    role = ChainRole(bench, port=0)
+    try:
+        await role.start()
+        node = role.node
+        assert node is not None
+        os.kill(node.pid, signal.SIGKILL)
+        await node.wait()
+        await role.step()
+        assert role.facts()["node"] != node.pid
+        assert role.node is not None
+        assert role.node.running
+    finally:
+        await role.stop()
