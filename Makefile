@@ -28,10 +28,10 @@ demo: setup ## a short bench that is recorded, verified, falsified and verified 
 	@exec $(IN)/testbed demo
 
 test: setup ## every quick test; JOBS=2 at a time, ARGS="..." goes to pytest
-	@$(IN)/python -m pytest -n "$(JOBS)" -m "not deep" $(ARGS)
+	@$(IN)/python -m pytest -n "$(JOBS)" --dist worksteal -m "not deep" $(ARGS)
 
 check: setup ## what CI runs: linters, types, layers, contracts, then every quick test
-	@$(IN)/python .ci/check.py -n "$(JOBS)" $(ARGS)
+	@$(IN)/python .ci/check.py -n "$(JOBS)" --dist worksteal $(ARGS)
 
 deep: known-part setup ## slow tests, a part at a time: PART=...; without it, the list of parts
 	@$(IN)/python -m pytest -m deep --timeout 7200 "tests/deep/test_$(PART).py" $(ARGS)
@@ -54,7 +54,7 @@ lock: setup ## write the locks anew; what still fits stays as it is, UPGRADE=1 t
 	@UV_CUSTOM_COMPILE_COMMAND='make lock' $(IN)/uv pip compile --quiet $(LOCK) --group node \
 		-o .ci/requirements-node.txt
 	@$(IN)/python .ci/set_up.py npm $(if $(UPGRADE),update,install) --package-lock-only
-	@echo 'lock: wrote .ci/requirements.txt, .ci/requirements-node.txt, contracts/package-lock.json'
+	@echo 'lock: wrote .ci/requirements.txt, .ci/requirements-node.txt and both package-lock.json'
 LOCK := --universal --python-version 3.11 --generate-hashes --only-binary :all: $(if $(UPGRADE),--upgrade)
 
 setup: ## Python environment, development node and compiler, all from the committed locks
@@ -66,5 +66,5 @@ setup: ## Python environment, development node and compiler, all from the commit
 
 clean: ## remove what make made; data of a bench (.testbed) and its trust file stay
 	@rm -rf .venv .mypy_cache .ruff_cache .pytest_cache .import_linter_cache .hypothesis dist \
-		contracts/node_modules contracts/out contracts/cache
+		contracts/node_modules contracts/out contracts/cache tests/judges/node_modules
 	@find testbed tests .ci -name __pycache__ -type d -prune -exec rm -rf {} +

@@ -1,8 +1,9 @@
 """Sets up what the project needs, from the committed locks: run by `make`, with the machine's own Python.
 
 Makes .venv, installs the Python packages and the project itself into it, then the development node and the compiler
-into contracts/node_modules. Each step keeps a digest of what it was made from, so a step whose inputs did not change
-is not repeated. `set_up.py npm ...` runs npm in contracts/ with the arguments given.
+into contracts/node_modules, and clients by other authors into tests/judges/node_modules. Each step keeps a digest of
+what it was made from, so a step whose inputs did not change is not repeated. `set_up.py npm ...` runs npm in both
+folders with the arguments given.
 """
 
 import fcntl
@@ -24,6 +25,7 @@ ROOT = Path(__file__).resolve().parents[1]
 VENV = ROOT / ".venv"
 PYTHON = VENV / "bin" / "python"
 CONTRACTS = ROOT / "contracts"
+JUDGES = ROOT / "tests" / "judges"
 REQUIREMENTS = ROOT / ".ci" / "requirements.txt"
 REQUIREMENTS_NODE = ROOT / ".ci" / "requirements-node.txt"
 DONE = VENV / "set-up.json"
@@ -48,7 +50,8 @@ def main(arguments: Sequence[str]) -> int:
     fcntl.flock(root, fcntl.LOCK_EX)
     try:
         if arguments[:1] == ["npm"]:
-            _run("npm", [*npm(), *arguments[1:]], CONTRACTS, "see its own words above")
+            for folder in (CONTRACTS, JUDGES):
+                _run("npm", [*npm(), *arguments[1:]], folder, "see its own words above")
         else:
             set_up()
     except SetUpError as stopped:
@@ -66,7 +69,8 @@ def set_up() -> None:
         _step("environment", PYTHON.exists(), _digest(str(VENV)), _make_environment),
         _step("packages", True, _digest(REQUIREMENTS), _install_packages),
         _step("project", True, _digest(_packaging()), _install_project),
-        _step("contracts", (CONTRACTS / "node_modules").is_dir(), _contracts_digest(), _install_contracts),
+        _step("contracts", (CONTRACTS / "node_modules").is_dir(), _npm_digest(CONTRACTS), _install_contracts),
+        _step("judges", (JUDGES / "node_modules").is_dir(), _npm_digest(JUDGES), _install_judges),
     )
     worked = [step() for step in steps]
     if any(worked):
@@ -116,16 +120,24 @@ def _install_project() -> None:
 
 
 def _install_contracts() -> None:
-    command = npm()
-    _say("development node and Solidity compiler of contracts/package-lock.json")
-    quiet = ("--no-audit", "--no-fund", "--no-update-notifier", "--loglevel=error")
-    mend = "check that npm reaches its registry, then run make again"
-    _run("npm ci", [*command, "ci", *quiet], CONTRACTS, mend, hide=True)
+    _npm_ci(CONTRACTS, "development node and Solidity compiler of contracts/package-lock.json")
     installed = {path.name.partition("-")[0] for path in (CONTRACTS / "node_modules/@foundry-rs").glob("*")}
     for program in FOUNDRY:
         if program not in installed and shutil.which(program) is None:
             where = f"{platform.system()} on {platform.machine()}"
             _say(f"the lock has no `{program}` for {where}: install Foundry, and have it on PATH")
+
+
+def _install_judges() -> None:
+    _npm_ci(JUDGES, "clients by other authors, for the tests, of tests/judges/package-lock.json")
+
+
+def _npm_ci(folder: Path, what: str) -> None:
+    command = npm()
+    _say(what)
+    quiet = ("--no-audit", "--no-fund", "--no-update-notifier", "--loglevel=error")
+    mend = "check that npm reaches its registry, then run make again"
+    _run("npm ci", [*command, "ci", *quiet], folder, mend, hide=True)
 
 
 def _packaging() -> str:
@@ -135,9 +147,9 @@ def _packaging() -> str:
     return json.dumps(parts, sort_keys=True)
 
 
-def _contracts_digest() -> str:
+def _npm_digest(folder: Path) -> str:
     names = ("package.json", "package-lock.json", ".npmrc")
-    return _digest(platform.system(), platform.machine(), *(CONTRACTS / name for name in names))
+    return _digest(platform.system(), platform.machine(), *(folder / name for name in names))
 
 
 def _node_version() -> int:

@@ -18,6 +18,7 @@ from testbed.cli.near import near
 from testbed.cli.options import bench_file, bench_of, port_shift
 from testbed.core.errors import UsageError
 from testbed.rig.bench import Bench
+from testbed.rig.default import LABEL
 from testbed.rig.locks import role_names
 from testbed.rig.process import read_status
 from testbed.rig.progress import Progress, progress_of
@@ -131,4 +132,6 @@ def _table(bench: Bench, progress: Progress, seconds: float, restarts: int) -> T
 
 
 def _say_goodbye(bench: Bench, say: Callable[[str], None]) -> None:
-    say(f"stopped; everything is in {bench.data}; check it with `testbed verify`")
+    # These two are found without being named.
+    named = "" if bench.file in (LABEL, "bench.toml") else f" --bench {bench.file}"
+    say(f"stopped; everything is in {bench.data}; check it with `testbed verify{named}`")

@@ -29,8 +29,6 @@ class Memory:
     def __init__(self, tags: Sequence[Tag], source: ImageSource) -> None:
         self._source = source
         self._tables = {table: _Table(table, here) for table, here in tables(tags).items()}
-        self._waiting: dict[str, Value] = {}
-        self._waiting_since: Mapping[str, Value] | None = None
 
     def read(self, table: ModbusTable, address: int, count: int) -> bytes:
         """Two bytes for a register, one for a bit (00 or 01), all of one snapshot. Raises Refused: 02, 04."""
@@ -59,16 +57,16 @@ class Memory:
         return bytes(shown)
 
     def mask(self, address: int, and_mask: int, or_mask: int) -> None:
-        """Change bits of one holding register: of the value that waits for the next scan, else of the one shown.
+        """Change bits of one holding register: of what was last written to it, by anyone, or else of what it shows.
 
         Raises Refused as `write` does.
         """
         holding = self._tables[ModbusTable.HOLDING_REGISTER]
-        snapshot = self._source.snapshot()
-        before = int.from_bytes(holding.read(snapshot, address, 1), "big")
         tag = holding.single(address)
-        if snapshot is self._waiting_since and tag.name in self._waiting:
-            before = int.from_bytes(encode(tag, self._waiting[tag.name]), "big")
+        try:
+            before = int.from_bytes(encode(tag, self._source.latest(tag.name)), "big")
+        except (InvalidData, KeyError) as error:
+            raise Refused(ExcCodes.DEVICE_FAILURE) from error
         after = (before & and_mask) | (or_mask & ~and_mask & 0xFFFF)
         self.write(ModbusTable.HOLDING_REGISTER, address, after.to_bytes(2, "big"))
 
@@ -79,11 +77,6 @@ class Memory:
             raise Refused(ExcCodes.ILLEGAL_VALUE) from error
         except DeviceError as error:
             raise Refused(ExcCodes.DEVICE_FAILURE) from error
-        # Kept until another snapshot is seen, for masks: the image itself does not show what waits.
-        snapshot = self._source.snapshot()
-        if snapshot is not self._waiting_since:
-            self._waiting, self._waiting_since = {}, snapshot
-        self._waiting.update(values)
 
 
 class _Table:

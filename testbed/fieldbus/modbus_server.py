@@ -2,9 +2,9 @@
 
 Each request is answered from one snapshot, so registers of one answer never mix two scans. A write must cover whole
 tags; it takes effect in the PLC's next scan, and reads show it from then on, also for the client that wrote. The two
-functions that read and write in one request keep to this. Function 22 changes bits of the value that waits for the
-next scan, if this server handed over one since the snapshot came, else of the value shown. Function 23 answers with
-the snapshot, and in it what this very request wrote: the write comes before the read.
+functions that read and write in one request keep to this. Function 22 changes bits of what was last written to the
+register, by either protocol, or else of what it shows. Function 23 answers with the snapshot, and in it what this very
+request wrote: the write comes before the read.
 
 The requests of one connection are answered in order, each once. A frame of another protocol is passed over; a length
 that no frame has ends the connection. The device answers as its own unit, as 0 and as 255, which address a device that

@@ -26,10 +26,12 @@ _BURST_S = 0.02
 _LITTLE = 4096
 """Bytes that every stranger may have wait; a HEL, an OPN or a CreateSession is taken as soon as it is here."""
 _FRESH_S = 1.0
-_MOST_FRESH = 256
-"""Connections that have said nothing yet, for how long and how many, beside the other strangers."""
-_BACKLOG = 512
-"""Connections that wait to be accepted; below the 1,024 open files that a process usually has."""
+_MOST_FRESH = 512
+"""Newcomers, for how long and how many, beside the other strangers: in a burst nobody can be judged at once. One that
+has opened a channel holds 15 kB.
+"""
+_BACKLOG = 256
+"""Connections that wait to be accepted; all together stay below the 1,024 open files that a process usually has."""
 
 
 class BoundedBinaryServer(BinaryServer):
@@ -47,21 +49,17 @@ class BoundedBinaryServer(BinaryServer):
         return asyncio.get_running_loop().time()
 
     def make_room(self) -> None:
-        """Thin strangers out where there are too many: soon, so that of a burst those who say something are known."""
+        """Thin strangers out where there are too many: soon, so that of a burst those who get on are known."""
         if len(self.clients) > self.bounds.strangers and self._thinning is None:
             self._thinning = asyncio.get_running_loop().call_later(_BURST_S, self._thin_out)
 
     def _thin_out(self) -> None:
-        """Drop strangers above the number: the least advanced, the oldest. A mute socket is cheap and may be new."""
+        """Drop strangers above the number, and newcomers above theirs: the least advanced and oldest first."""
         self._thinning = None
-        now = self.now()
-
-        def rank(client: BoundedProtocol) -> tuple[int, float]:
-            return client.progress, client.stranger_since or now
-
-        strangers = sorted(self._strangers(), key=rank)
-        fresh = [client for client in strangers if client.progress == 0 and now - rank(client)[1] < _FRESH_S]
-        others = [client for client in strangers if client.progress > 0 or now - rank(client)[1] >= _FRESH_S]
+        since = self.now() - _FRESH_S
+        strangers = sorted(self._strangers(), key=lambda client: (client.progress, client.connected))
+        fresh = [client for client in strangers if client.connected > since]
+        others = [client for client in strangers if client.connected <= since]
         for group, most in ((fresh, _MOST_FRESH), (others, self.bounds.strangers)):
             for client in group[: max(0, len(group) - most)]:
                 client.drop()

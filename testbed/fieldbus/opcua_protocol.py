@@ -92,7 +92,8 @@ class BoundedProtocol(OPCUAProtocol):
         self.server = server
         self.leaving = False
         self.progress = 0
-        self.stranger_since: float | None = server.now()
+        self.connected = server.now()
+        self.stranger_since: float | None = self.connected
         self.stalled_since: float | None = None
         self._strange_bytes = 0
         self._received = bytearray()

@@ -23,6 +23,10 @@ class ImageSource(Protocol):
         """All values of one scan, by tag name. The mapping never changes: the next scan brings another one."""
         ...
 
+    def latest(self, name: str) -> Value:
+        """What was last written to the tag, until a scan publishes it, else what it shows."""
+        ...
+
     def write(self, name: str, value: Value) -> None:
         """Hand a value over for the next scan. Raises UsageError (refused) or DeviceError (cannot take it now)."""
         ...

@@ -26,12 +26,21 @@ class ProcessImage:
         self._lock = threading.Lock()
         self._pending: dict[str, Value] = {}
         self._waiting = 0
+        self._taken_in: dict[str, Value] = {}
         self._snapshot: Mapping[str, Value] = MappingProxyType({})
         self.publish(values)
 
     def snapshot(self) -> Mapping[str, Value]:
         """All values of the last scan. Never changes; the next scan brings another mapping."""
         return self._snapshot
+
+    def latest(self, name: str) -> Value:
+        """What was last written to the tag, until a scan publishes it, else what the snapshot shows."""
+        with self._lock:
+            for values in (self._pending, self._taken_in):
+                if name in values:
+                    return values[name]
+            return self._snapshot[name]
 
     def write(self, name: str, value: Value) -> None:
         """Hand `value` over for the next scan; the last writer before the scan wins.
@@ -53,14 +62,16 @@ class ProcessImage:
     def take_writes(self) -> dict[str, Value]:
         """What was written since the last call; for the scan alone."""
         with self._lock:
-            pending, self._pending, self._waiting = self._pending, {}, 0
-        return pending
+            self._taken_in, self._pending, self._waiting = self._pending, {}, 0
+            return dict(self._taken_in)
 
     def publish(self, values: Mapping[str, Value]) -> None:
         """Exchange the snapshot; for the scan alone. Raises UsageError unless every tag has its value."""
         if missing := self._tags.keys() - values.keys():
             raise UsageError(f"no value for {', '.join(sorted(missing))}", "publish a value for every tag")
-        self._snapshot = MappingProxyType({name: values[name] for name in self._tags})
+        snapshot = MappingProxyType({name: values[name] for name in self._tags})
+        with self._lock:
+            self._snapshot, self._taken_in = snapshot, {}
 
     def _taken(self, name: str, value: Value) -> Value:
         tag = self._tags.get(name)

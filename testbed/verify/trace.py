@@ -48,6 +48,10 @@ def trace(checked: Checked, evidence: Evidence, source: str, seq: int) -> Trace:
             if record.entry.source == source and record.entry.seq == seq:
                 return _trace(log.origin, record, [leaf for leaf in log.leaves if leaf is not None], evidence, checked)
     known = sorted({record.entry.source for log in checked.logs.values() for record in log.genuine.values()})
+    if not known:
+        raise UsageError(
+            "there is no genuine record at all", "run the bench first, or see the findings of `testbed verify`"
+        )
     raise UsageError(
         f"there is no genuine record {seq} of {source!r}",
         f"sources are {', '.join(known)}; see the findings for records that are not genuine",

@@ -220,6 +220,9 @@ class Hasty:
             self._plc.scan()
         return self._plc.image.snapshot()
 
+    def latest(self, name: str) -> Value:
+        return self._plc.image.latest(name)
+
     def write(self, name: str, value: Value) -> None:
         self._plc.image.write(name, value)
 

@@ -39,6 +39,9 @@ class Image:
     def snapshot(self) -> Mapping[str, Value]:
         return dict(self.values)
 
+    def latest(self, name: str) -> Value:
+        return self.values[name]
+
     def write(self, name: str, value: Value) -> None:
         if self.busy:
             raise DeviceError("no scan", "wait")

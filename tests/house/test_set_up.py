@@ -8,8 +8,9 @@ from pathlib import Path
 
 import pytest
 
-FILES = (".ci/set_up.py", ".ci/requirements-node.txt", "pyproject.toml", "contracts/package.json")
-MORE = ("contracts/package-lock.json", "contracts/.npmrc")
+FILES = (".ci/set_up.py", ".ci/requirements-node.txt", "pyproject.toml")
+LOCKS = ("package.json", "package-lock.json", ".npmrc")
+MORE = tuple(f"{folder}/{name}" for folder in ("contracts", "tests/judges") for name in LOCKS)
 
 
 @pytest.fixture

@@ -150,6 +150,24 @@ def test_a_write_that_a_tag_cannot_hold_is_refused(name: str, value: Value, says
     assert image.take_writes() == {}
 
 
+def test_the_latest_value_is_what_waits_or_is_taken_in_or_is_shown() -> None:
+    image = Emulator(TAGS).image
+    shown = image.snapshot()
+    assert image.latest("control.mode") == 2
+    image.write("control.mode", 1)
+    assert image.latest("control.mode") == 1
+    # While a scan is under way, what it took is in no snapshot yet.
+    assert image.take_writes() == {"control.mode": 1}
+    assert image.latest("control.mode") == 1
+    image.write("control.mode", 0)
+    assert image.latest("control.mode") == 0
+    image.publish({**shown, "control.mode": 1})
+    assert image.latest("control.mode") == 0
+    image.take_writes()
+    image.publish({**shown, "control.mode": 2})
+    assert image.latest("control.mode") == 2
+
+
 def test_too_many_waiting_writes_are_refused() -> None:
     emulator = Emulator(TAGS)
     for _ in range(MOST_PENDING):
