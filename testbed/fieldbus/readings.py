@@ -7,11 +7,14 @@ from testbed.core.errors import InvalidData, UsageError
 from testbed.core.tags import Tag
 from testbed.fieldbus.registers import decode
 
+Readings = Callable[[State], tuple[float | None, ...]]
+"""Turns the raw values of a State into numbers, in an order of its own."""
+
 _SEVERITY = 0xC000_0000
 """The two bits of a StatusCode that say Good (00), Uncertain (01) or Bad (10) (OPC 10000-4, section 7.39.1)."""
 
 
-def readings_of(tags: Sequence[Tag], names: Sequence[str]) -> Callable[[State], tuple[float | None, ...]]:
+def readings_of(tags: Sequence[Tag], names: Sequence[str]) -> Readings:
     """A function from a State to the values of `names`, in that order; bools are 0 and 1.
 
     A value is None where nothing was read, the status is not Good, or the bytes are not of the tag's type.

@@ -11,15 +11,8 @@ from testbed.core.errors import UsageError
 _NAME = re.compile(r"[a-z][a-z0-9_]*_v[1-9][0-9]*")
 
 
-class Model(Protocol):
-    """A frozen model. INPUTS: the tags that it reads, in order; PARAMETERS: defaults; STATE and OUTPUTS: names."""
-
-    NAME: str
-    VERSION: int
-    INPUTS: tuple[str, ...]
-    PARAMETERS: dict[str, float]
-    STATE: tuple[str, ...]
-    OUTPUTS: tuple[str, ...]
+class Dynamics(Protocol):
+    """What of a model is run: the state that it begins with, and a pure step. The same inputs give the same bytes."""
 
     def initial(self, parameters: dict[str, float]) -> tuple[float, ...]:
         """The state before the first step."""
@@ -30,6 +23,17 @@ class Model(Protocol):
     ) -> tuple[tuple[float, ...], tuple[float, ...]]:
         """State and outputs after one scan; never raises, and neither holds NaN or infinity."""
         ...
+
+
+class Model(Dynamics, Protocol):
+    """A frozen model. INPUTS: the tags that it reads, in order; PARAMETERS: defaults; STATE and OUTPUTS: names."""
+
+    NAME: str
+    VERSION: int
+    INPUTS: tuple[str, ...]
+    PARAMETERS: dict[str, float]
+    STATE: tuple[str, ...]
+    OUTPUTS: tuple[str, ...]
 
 
 def names() -> tuple[str, ...]:

@@ -7,28 +7,15 @@ from typing import Protocol
 from testbed.core.bodies import Body, LeafRef, Peer, State, TwinRecord
 from testbed.core.entry import Kind, Row
 from testbed.core.errors import InvalidData, StoreError
+from testbed.fieldbus.readings import Readings
 from testbed.keys.checkpoint import open_checkpoint
 from testbed.keys.ed25519 import VerifierKey
 from testbed.merkle.tree import CompactRange, leaf_hash
+from testbed.model.registry import Dynamics
 from testbed.record.bodies import decode_body
 from testbed.record.entry import commitment, decode_entry
 
 Floats = tuple[float, ...]
-
-
-class Model(Protocol):
-    """A frozen model: a pure step, the same bytes for the same inputs."""
-
-    def initial(self, parameters: dict[str, float]) -> Floats: ...
-    def step(
-        self, parameters: dict[str, float], state: Floats, inputs: tuple[float | None, ...]
-    ) -> tuple[Floats, Floats]: ...
-
-
-class Readings(Protocol):
-    """Turns the raw values of a State into what the model reads, in the order of its INPUTS."""
-
-    def __call__(self, state: State, /) -> tuple[float | None, ...]: ...
 
 
 class SourceStore(Protocol):
@@ -49,7 +36,7 @@ class Sink(Protocol):
 class Recipe:
     """What the twin runs: model with its hash, parameters with theirs, and how to read a State."""
 
-    model: Model
+    model: Dynamics
     model_hash: bytes
     parameters: dict[str, float]
     parameters_hash: bytes

@@ -2,12 +2,13 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Protocol
 
 from testbed.core.bodies import LeafRef, Peer, State, TwinRecord
 from testbed.core.errors import InvalidData
 from testbed.core.finding import Finding, Layer, Verdict, What
+from testbed.fieldbus.readings import Readings
 from testbed.keys.checkpoint import open_checkpoint
+from testbed.model.registry import Dynamics
 from testbed.record.bodies import encode_body
 from testbed.verify.checkpoints import prefix_roots
 from testbed.verify.log import CheckedLog
@@ -16,26 +17,11 @@ from testbed.verify.records import Genuine
 Floats = tuple[float, ...]
 
 
-class Model(Protocol):
-    """A frozen model: a pure step, the same bytes for the same inputs."""
-
-    def initial(self, parameters: dict[str, float]) -> Floats: ...
-    def step(
-        self, parameters: dict[str, float], state: Floats, inputs: tuple[float | None, ...]
-    ) -> tuple[Floats, Floats]: ...
-
-
-class Readings(Protocol):
-    """Turns the raw values of a State into what the model reads."""
-
-    def __call__(self, state: State, /) -> tuple[float | None, ...]: ...
-
-
 @dataclass(frozen=True, slots=True)
 class ApprovedModel:
     """A model that the trust file approves, ready to run."""
 
-    model: Model
+    model: Dynamics
     parameters: dict[str, float]
     readings: Readings
 
