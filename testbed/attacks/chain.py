@@ -10,6 +10,7 @@ from testbed.chain.registry import deploy_transaction, log_id, read_transaction,
 from testbed.chain.rpc import Node
 from testbed.core.errors import UsageError
 from testbed.core.finding import Layer, What
+from testbed.store.files import write_atomic
 
 
 async def change_slot(chain: TargetChain, origin: str) -> Falsified:
@@ -24,7 +25,7 @@ async def change_slot(chain: TargetChain, origin: str) -> Falsified:
     async with _node(chain, with_state=True) as (process, node):
         value = await node.storage(journal.head.contract, slot)
         await node.set_storage(journal.head.contract, slot, value[:-1] + bytes([value[-1] ^ 1]))
-        await process.dump_state(chain.state)
+        write_atomic(chain.state, await process.dump_state())
     where = f"slot of {origin}, size {sizes[-1]}"
     return Falsified(
         f"the contract's {where}, was overwritten", (Expected(What.SUBSTITUTED, Layer.ANCHOR, where, origin),)
@@ -45,7 +46,7 @@ async def rewrite_chain(chain: TargetChain, height: int) -> Falsified:
             if step.intent.timestamp is not None:
                 await node.set_next_timestamp(step.intent.timestamp)
             await node.wait_for_receipt(await node.send(transaction))
-        await process.dump_state(chain.state)
+        write_atomic(chain.state, await process.dump_state())
     done = f"block {height} was rewritten with another transaction, and the chain rebuilt above it"
     return Falsified(done, (Expected(What.REWRITTEN, Layer.CHAIN, f"block {height}"),))
 

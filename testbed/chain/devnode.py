@@ -75,6 +75,11 @@ def genesis_document(chain_id: int, genesis_time_s: int, funded: str) -> dict[st
     }
 
 
+def genesis_text(chain_id: int, genesis_time_s: int, funded: str) -> str:
+    """The genesis file."""
+    return json.dumps(genesis_document(chain_id, genesis_time_s, funded), indent=1, sort_keys=True) + "\n"
+
+
 class DevNode:
     """A running node. It ends with `stop`; on Linux also with the thread that started it, however that ends."""
 
@@ -103,8 +108,7 @@ class DevNode:
         """
         program = anvil_program()
         genesis = folder / "genesis.json"
-        document = json.dumps(genesis_document(chain_id, genesis_time_s, funded), indent=1, sort_keys=True) + "\n"
-        await asyncio.to_thread(_write_atomic, genesis, document.encode())
+        await asyncio.to_thread(_place, genesis, genesis_text(chain_id, genesis_time_s, funded))
         command = [
             str(program),
             *ARGUMENTS,
@@ -151,16 +155,16 @@ class DevNode:
         """The end of what the node has printed."""
         return self._output.decode(errors="replace").strip()
 
-    async def dump_state(self, path: Path) -> None:
-        """Write all blocks and the state to `path`: whole or not at all, and on disk when this returns."""
+    async def dump_state(self) -> bytes:
+        """All blocks and the state, as a file that `load_state` takes."""
         async with Node(self.url) as node:
             state = await node.call("anvil_dumpState")
         if not isinstance(state, str) or not state.startswith("0x"):
             raise ChainError("anvil_dumpState did not answer with a state")
-        await asyncio.to_thread(_write_atomic, path, bytes.fromhex(state[2:]))
+        return bytes.fromhex(state[2:])
 
     async def load_state(self, path: Path) -> None:
-        """Load what `dump_state` wrote. The caller compares the newest block's hash with its journal."""
+        """Load what `dump_state` gave. The caller compares the newest block's hash with its journal."""
         state = await asyncio.to_thread(path.read_bytes)
         async with Node(self.url) as node:
             with warnings.catch_warnings():
@@ -225,16 +229,9 @@ class DevNode:
                 self._port.set_result(int(found[1]))
 
 
-def _write_atomic(path: Path, data: bytes) -> None:
-    path.parent.mkdir(parents=True, exist_ok=True)
-    temporary = path.with_name(path.name + ".new")
-    with temporary.open("wb") as file:
-        file.write(data)
-        file.flush()
-        os.fsync(file.fileno())
-    temporary.replace(path)
-    folder = os.open(path.parent, os.O_RDONLY)
-    try:
-        os.fsync(folder)
-    finally:
-        os.close(folder)
+def _place(genesis: Path, text: str) -> None:
+    """Write the genesis file, unless it stands there: then a kill at this instant has nothing to tear."""
+    if genesis.is_file() and genesis.read_text(encoding="utf-8") == text:
+        return
+    genesis.parent.mkdir(parents=True, exist_ok=True)
+    genesis.write_text(text, encoding="utf-8")

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from testbed.chain.artifact import load_artifact
-from testbed.chain.devnode import ARGUMENTS, DevNode, genesis_document
+from testbed.chain.devnode import ARGUMENTS, DevNode, genesis_text
 from testbed.chain.journal import Journal
 from testbed.chain.registry import address_of, contract_address
 from testbed.chain.rpc import Node
@@ -87,8 +87,7 @@ async def _head(bench: Bench, paths: Paths, submitter: str, clock: Clock) -> Hea
             mend = f"set chain.chain_id = {chain_id} in {bench.file}, or name another node"
             raise UsageError(f"{bench.chain.url} is chain {chain_id}, not {bench.chain.chain_id}", mend)
         return Head(chain_id, genesis.hash, None, (), submitter, contract_address(submitter, nonce))
-    document = genesis_document(bench.chain.chain_id, clock.now_ns() // 10**9, submitter)
-    text = json.dumps(document, indent=1, sort_keys=True) + "\n"
+    text = genesis_text(bench.chain.chain_id, clock.now_ns() // 10**9, submitter)
     await asyncio.to_thread(write_atomic, paths.chain_genesis, text.encode(), durable=True)
     own = read_dev_chain(paths)
     node_process = await DevNode.start(paths.role_folder("chain"), own.chain_id, own.genesis_time_s, own.funded)

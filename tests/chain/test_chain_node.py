@@ -48,7 +48,7 @@ async def test_a_dumped_state_brings_all_blocks_back(
 ) -> None:
     state = tmp_path / "state"
     await replay(node, 3)
-    await dev.dump_state(state)
+    state.write_bytes(await dev.dump_state())
     second = await DevNode.start(tmp_path / "second", CHAIN_ID, START_S, FUNDED, state=state)
     try:
         async with Node(second.url) as client:
@@ -70,7 +70,7 @@ async def test_a_dumped_state_brings_all_blocks_back(
 async def test_a_damaged_state_is_refused(tmp_path: Path, node: Node, dev: DevNode, replay: Replay) -> None:
     state = tmp_path / "state"
     await replay(node, 1)
-    await dev.dump_state(state)
+    state.write_bytes(await dev.dump_state())
     state.write_bytes(state.read_bytes()[:-20])
     with pytest.raises(ChainError):
         await DevNode.start(tmp_path / "second", CHAIN_ID, START_S, FUNDED, state=state)

@@ -11,6 +11,7 @@ from testbed.rig.bench import Bench
 from testbed.rig.initialize import read_dev_chain
 from testbed.rig.paths import Paths
 from testbed.rig.roles.role import Facts
+from testbed.store.files import write_atomic
 
 _LOG = logging.getLogger("testbed")
 
@@ -48,7 +49,7 @@ class ChainRole:
     async def stop(self) -> None:
         if self.node is not None:
             if self.node.running:
-                await self.node.dump_state(self._paths.chain_state)
+                write_atomic(self._paths.chain_state, await self.node.dump_state(), durable=True)
             await self.node.stop()
 
     @property
