@@ -28,7 +28,9 @@ def trace_as_text(found: Trace, tags: Sequence[Tag]) -> str:
     lines += [f"path        {digest.hex()}" for digest in found.path] or ["path        empty: the only leaf"]
     size = found.checkpoint.size
     lines.append(f"checkpoint  {found.checkpoint.origin}, size {size}, root {found.checkpoint.root.hex()}")
-    if found.anchor is not None:
+    if found.anchor is None:
+        lines.append("block       not seen: the chain could not be read, or holds another one; see the findings")
+    else:
         anchor = found.anchor
         when = time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime(anchor.time))
         lines += [

@@ -12,7 +12,7 @@ from testbed.cli.options import bench_of, trust_of
 from testbed.cli.tracing import trace_as_json, trace_as_text
 from testbed.core.errors import UsageError
 from testbed.core.finding import Finding, Verdict
-from testbed.rig.auditing import examine
+from testbed.rig.auditing import audit
 from testbed.rig.bench import Bench
 from testbed.verify.trace import trace
 from testbed.verify.verdict import Report, Standing
@@ -31,7 +31,7 @@ def execute(options: argparse.Namespace) -> int:
         _say_unchecked(file, as_json=options.json)
         return Verdict.INCONCLUSIVE.exit_code
     begun = time.monotonic()
-    checked, evidence = asyncio.run(examine(bench, file))
+    checked = asyncio.run(audit(bench, file))
     report = checked.report
     if options.record is not None:
         source, seq = options.record
@@ -39,11 +39,15 @@ def execute(options: argparse.Namespace) -> int:
             raise UsageError(
                 f"--record {source} {seq}: {seq!r} is no number", "name a source and a number, such as cell 17"
             )
-        found = trace(checked, evidence, source, int(seq))
-        print(json.dumps(trace_as_json(found)) if options.json else trace_as_text(found, bench.tags))
+        found = trace(checked, source, int(seq))
+        if options.json:
+            print(json.dumps({"verdict": report.verdict.value, **trace_as_json(found)}))
+        else:
+            _print_verdict(report)
+            print(trace_as_text(found, bench.tags))
         return report.verdict.exit_code
     if options.json:
-        print(json.dumps(_as_json(report)))
+        print(json.dumps({**_as_json(report), "not_checked": _not_checked(bench, report)}))
     else:
         print_report(bench, report, time.monotonic() - begun)
     return report.verdict.exit_code
@@ -60,17 +64,29 @@ def _say_unchecked(file: Path, *, as_json: bool) -> None:
 
 def print_report(bench: Bench, report: Report, seconds: float) -> None:
     """The report for a person."""
-    print(report.verdict.value)
-    for finding in report.findings:
-        print(f"  {near(_finding(finding))}")
+    _print_verdict(report)
     print()
     for standing in report.standings:
         print(f"proved      {_standing(standing)}")
+    for origin in _not_checked(bench, report):
+        print(f"not checked {origin}: the trust file does not name it")
     print(f"            {report.replayed} twin records run again, byte for byte")
     chain = f"up to block {report.height}" if report.height is not None else "without a chain"
     print(f"            {report.blocks} anchors checked {chain}{_gas(report)}")
     print(f"evidence    {near(bench.data)}: logs and tiles by role, anchor/journal.jsonl   ({seconds:.1f} s)")
     print(_NOT_PROVED)
+
+
+def _print_verdict(report: Report) -> None:
+    print(report.verdict.value)
+    for finding in report.findings:
+        print(f"  {near(_finding(finding))}")
+
+
+def _not_checked(bench: Bench, report: Report) -> list[str]:
+    """Logs of the bench that the trust file does not name."""
+    checked = {standing.origin for standing in report.standings}
+    return [origin for role in (bench.reader.name, bench.twin.name) if (origin := bench.origin(role)) not in checked]
 
 
 def _finding(finding: Finding) -> str:

@@ -90,9 +90,19 @@ class Command:
     outcome: str
 
 
+CONFIGURATION = "configuration"
+PARAMETERS = "parameters"
+STARTED = "started"
+TILES_REBUILT = "tiles rebuilt"
+
+
 @dataclass(frozen=True, slots=True)
 class Event:
-    """Something that happened to the bench: `name` from a fixed list ("configuration", "restarted", ...)."""
+    """Something that happened to the bench. name: one of those below; detail: bytes as the name has them.
+
+    configuration: the encoded tag list; parameters: those of the twin's model, encoded; started: the log goes on after
+    its writer was away; tiles rebuilt: the paths of tiles that disagreed with the records, a line each.
+    """
 
     time_ns: int
     name: str

@@ -29,17 +29,16 @@ from testbed.verify.verdict import Checked, check
 
 async def audit(bench: Bench, trust: Path) -> Checked:
     """Check a bench against a trust file. Writes nothing into the bench. Raises UsageError for a bad trust file."""
-    return (await examine(bench, trust))[0]
-
-
-async def examine(bench: Bench, trust: Path) -> tuple[Checked, Evidence]:
-    """As audit, with what was read: for following one record through all layers."""
     trusted = auditor(trust_file.load_trust(trust))
+    return check(trusted, await evidence_of(bench, trusted), approved_model)
+
+
+async def evidence_of(bench: Bench, trusted: Trust) -> Evidence:
+    """Everything of a bench that a check against `trusted` reads."""
     paths = Paths(bench.data)
     folders = {bench.origin(role): (paths.log(role), paths.tlog(role)) for role in (bench.reader.name, bench.twin.name)}
     async with _node(bench, paths) as (node, problem):
-        evidence = await gather(trusted, folders, paths.journal, node, problem)
-    return check(trusted, evidence, approved_model), evidence
+        return await gather(trusted, folders, paths.journal, node, problem)
 
 
 def auditor(file: trust_file.Trust) -> Trust:
@@ -68,6 +67,7 @@ def auditor(file: trust_file.Trust) -> Trust:
         models=tuple(
             TrustedModel(model.name, bytes.fromhex(model.hash), bytes.fromhex(model.parameters)) for model in file.model
         ),
+        heartbeat_ns=int(file.limits.heartbeat_s * 1e9),
         twin_lag=file.limits.twin_lag,
     )
 

@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 
 from testbed import __version__
-from testbed.core.bodies import Event, Genesis
+from testbed.core.bodies import STARTED, TILES_REBUILT, Event, Genesis
 from testbed.core.clock import Clock
 from testbed.core.entropy import Entropy
 from testbed.core.entry import Kind
@@ -51,11 +51,13 @@ def open_log(
             log.append([(bench.name, genesis), (bench.name, Event(now, configuration.event, configuration.detail))])
         else:
             _check_begun_so(bench, store, configuration)
+            # Says that what was not logged before it was not seen: the writer was away.
+            log.append([(bench.name, Event(now, STARTED, b""))])
             if not _has_event(store, configuration):
                 log.append([(bench.name, Event(now, configuration.event, configuration.detail))])
         if log.rebuilt_tiles:
             detail = "\n".join(log.rebuilt_tiles).encode()
-            log.append([(bench.name, Event(now, "tiles rebuilt", detail))])
+            log.append([(bench.name, Event(now, TILES_REBUILT, detail))])
     except BaseException:
         store.close()
         raise

@@ -20,11 +20,13 @@ class CheckedChain:
     """What the check of the anchors found.
 
     anchored: by origin, in order, what the contract accepted; confirmed: the largest anchored size by origin that a
-    reachable chain was seen to hold deep enough; gas: used by all anchors.
+    reachable chain was seen to hold deep enough; held: by (origin, size), the blocks of anchors that the chain was seen
+    to hold; gas: used by all anchors.
     """
 
     anchored: dict[str, list[Anchored]] = field(default_factory=dict)
     confirmed: dict[str, int] = field(default_factory=dict)
+    held: dict[tuple[str, int], Mined] = field(default_factory=dict)
     height: int | None = None
     anchors: int = 0
     gas: int = 0
@@ -57,8 +59,10 @@ def check_chain(trusted: TrustedChain, evidence: Evidence) -> CheckedChain:
     if held == len(proven):
         _check_slots(proven, doubtful, evidence.journal, evidence.chain, result)
     for mined, anchoring in proven[:held]:
-        deep = evidence.chain.height - mined.height + 1 >= trusted.confirmations
-        if deep and anchoring is not None:
+        if anchoring is None:
+            continue
+        result.held[anchoring.origin, anchoring.size] = mined
+        if evidence.chain.height - mined.height + 1 >= trusted.confirmations:
             result.confirmed[anchoring.origin] = anchoring.size
     return result
 
@@ -163,6 +167,11 @@ def _check_blocks(
     """
     if chain.chain_id != trusted.chain_id or chain.genesis != trusted.genesis:
         detail = f"chain {chain.chain_id} with genesis {chain.genesis.hex()} is not the trusted one"
+        if head.node_version is None:
+            # On a network of somebody else's, that is the answer of another network's node.
+            detail += ": another node was asked"
+            result.findings.append(_open(What.UNREACHABLE, Layer.CHAIN, "chain", detail))
+            return 0
         result.findings.append(Finding(What.REWRITTEN, Layer.CHAIN, "block 0", detail))
         return 0
     for held, (mined, _) in enumerate(proven):

@@ -26,12 +26,16 @@ class LogEvidence:
 
 @dataclass(frozen=True, slots=True)
 class ChainEvidence:
-    """What a node answered: its version, headers by height, hash of the runtime code, slot values by origin."""
+    """What a node answered, all under one newest block.
+
+    height, head: number and hash of that block; blocks: headers by height; slots: values by origin; hashes: 32 bytes.
+    """
 
     version: str
     chain_id: int
     genesis: bytes
     height: int
+    head: bytes
     code_hash: bytes
     blocks: dict[int, Header]
     slots: dict[str, bytes]

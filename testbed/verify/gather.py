@@ -1,10 +1,10 @@
 """Reads a bench's files and its node, without writing to either, also while the bench runs."""
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from testbed.chain.journal import Contents, read_journal
-from testbed.chain.proofs import Header, header_fields
+from testbed.chain.proofs import header_fields
 from testbed.chain.rpc import Node
 from testbed.core.entry import Row
 from testbed.core.errors import ChainError, InvalidData, StoreError
@@ -16,7 +16,10 @@ from testbed.verify.tiles import expected_count, is_expected
 from testbed.verify.trust import LogRole, Trust, TrustedChain
 
 _TRIES = 5
-"""How often a running bench may move on while it is read."""
+"""How often a publisher, or a whole node, may be exchanged while it is read."""
+
+_READINGS = 100
+"""How often a block may come in between while slots are read, which takes a few milliseconds."""
 
 
 async def gather(
@@ -27,12 +30,15 @@ async def gather(
     folders: (store, published folder) by origin; node: None with the reason in `node_problem` where none is reachable.
     What is read first is covered by what is read later: anchors, then the twins' logs, then the logs they follow.
     """
-    blocks: dict[int, Header] = {}
-    for _ in range(_TRIES):
-        contents, journal_problem = _journal(journal)
-        chain, chain_problem = await _chain(trust, contents, node, node_problem, blocks)
-        if contents == _journal(journal)[0]:
-            break
+    contents, journal_problem = _journal(journal)
+    chain, chain_problem = None, node_problem
+    if node is not None:
+        try:
+            chain, contents, journal_problem = await _chain_and_journal(trust, journal, node)
+        except ChainError as error:
+            chain_problem = error.problem
+        except InvalidData as error:
+            chain_problem = f"{node.url} does not answer as a node should: {error}"
     order = sorted(trust.logs, key=lambda log: log.role is not LogRole.TWIN)
     logs = {log.origin: read_log(log.origin, *folders[log.origin]) for log in order if log.origin in folders}
     return Evidence(
@@ -115,40 +121,50 @@ def _journal(path: Path) -> tuple[Contents | None, str]:
         return None, str(error)
 
 
-async def _chain(
-    trust: Trust, contents: Contents | None, node: Node | None, node_problem: str, blocks: dict[int, Header]
-) -> tuple[ChainEvidence | None, str]:
-    if node is None:
-        return None, node_problem
-    try:
-        return await _ask(trust.chain, [log.origin for log in trust.logs], contents, node, blocks), ""
-    except ChainError as error:
-        return None, error.problem
-    except InvalidData as error:
-        return None, f"{node.url} does not answer as a node should: {error}"
+async def _chain_and_journal(trust: Trust, path: Path, node: Node) -> tuple[ChainEvidence, Contents | None, str]:
+    """The chain at one block, and the journal up to that block, while both may grow.
+
+    The journal is read on both sides of the chain. Steps that the first reading had not and that lie above the block
+    came meanwhile and are left for the next check; steps that it had must stand on the chain. Raises ChainError when
+    the node is exchanged or the chain grows faster than it can be read.
+    """
+    for _ in range(_TRIES):
+        before, _ = _journal(path)
+        chain = await _at_one_block(trust.chain, [log.origin for log in trust.logs], node)
+        contents, problem = _journal(path)
+        if contents is not None:
+            last = max((step.mined.height for step in before.steps if step.mined), default=0) if before else 0
+            limit = max(chain.height, last)
+            steps = tuple(step for step in contents.steps if step.mined is None or step.mined.height <= limit)
+            contents = Contents(contents.head, steps)
+            for step in steps:
+                block = await node.block(step.mined.height) if step.mined is not None else None
+                if block is not None:
+                    chain.blocks[block.number] = header_fields(block.header_rlp)
+        again = await node.block(chain.height)
+        if again is not None and again.hash == chain.head:
+            return chain, contents, problem
+    raise ChainError(f"{node.url} was exchanged, or its chain rewritten, while it was read", "try again")
 
 
-async def _ask(
-    chain: TrustedChain, origins: Iterable[str], contents: Contents | None, node: Node, blocks: dict[int, Header]
-) -> ChainEvidence:
-    """blocks: those that were read already; there may be thousands, and the slots must be read while none is added."""
+async def _at_one_block(chain: TrustedChain, origins: Sequence[str], node: Node) -> ChainEvidence:
+    """Slots and code under one newest block; read again while another block comes in between."""
     genesis = await node.block(0)
-    if genesis is None:
-        raise ChainError(f"{node.url} has no genesis block")
-    heights = [step.mined.height for step in contents.steps if step.mined is not None] if contents else []
-    for height in heights:
-        if height in blocks:
-            continue
-        block = await node.block(height)
-        if block is None:
-            break
-        blocks[height] = header_fields(block.header_rlp)
-    return ChainEvidence(
-        version=await node.version(),
-        chain_id=await node.chain_id(),
-        genesis=genesis.hash,
-        height=await node.height(),
-        code_hash=await node.code_hash(chain.contract),
-        blocks=blocks,
-        slots={origin: await node.storage(chain.contract, slot_of(chain, origin)) for origin in origins},
-    )
+    head = await node.block("latest")
+    for _ in range(_READINGS):
+        if genesis is None or head is None:
+            raise ChainError(f"{node.url} has no genesis block", "look at the node")
+        found = ChainEvidence(
+            version=await node.version(),
+            chain_id=await node.chain_id(),
+            genesis=genesis.hash,
+            height=head.number,
+            head=head.hash,
+            code_hash=await node.code_hash(chain.contract),
+            blocks={},
+            slots={origin: await node.storage(chain.contract, slot_of(chain, origin)) for origin in origins},
+        )
+        before, head = head, await node.block("latest")
+        if head is not None and head.hash == before.hash:
+            return found
+    raise ChainError(f"{node.url} mines blocks faster than they can be read", "verify a stopped bench")

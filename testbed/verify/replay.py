@@ -35,8 +35,12 @@ class Replayed:
     findings: list[Finding] = field(default_factory=list)
 
 
-def replay(twin: CheckedLog, source: CheckedLog, approved: Mapping[tuple[bytes, bytes], ApprovedModel]) -> Replayed:
-    """Run every twin record again. approved: models by (model hash, parameters hash).
+def replay(
+    twin: CheckedLog, source: CheckedLog, approved: Mapping[tuple[bytes, bytes], ApprovedModel | None]
+) -> Replayed:
+    """Run every twin record again.
+
+    approved: models by (model hash, parameters hash), None for one that is trusted and not to be had.
 
     A record whose own bytes are not genuine is a finding elsewhere already; it, and the link to the record behind it,
     are left out here. So is the run of a record whose inputs are not the source's. A false record's successor is
@@ -49,6 +53,7 @@ def replay(twin: CheckedLog, source: CheckedLog, approved: Mapping[tuple[bytes, 
     begun, last_index = False, -1
     diverged: list[int] = []
     unapproved: list[int] = []
+    unknown: list[int] = []
     for index in sorted(twin.genuine):
         found = twin.genuine[index]
         if index != last_index + 1:
@@ -63,9 +68,12 @@ def replay(twin: CheckedLog, source: CheckedLog, approved: Mapping[tuple[bytes, 
         if body.inputs:
             result.consumed = body.inputs[-1].index + 1
         result.findings += _check_inputs(twin, source, source_roots, index, body)
-        known = approved.get((body.model, body.parameters))
-        if known is None:
+        pair = (body.model, body.parameters)
+        known = approved.get(pair)
+        if pair not in approved:
             unapproved.append(index)
+        elif known is None:
+            unknown.append(index)
         elif previous is not None or not begun:
             outcome = _run(known, previous, corrected, source, found, body)
             if outcome is not None:
@@ -76,6 +84,10 @@ def replay(twin: CheckedLog, source: CheckedLog, approved: Mapping[tuple[bytes, 
         previous, begun = body, True
     result.findings += _runs(twin, What.DIVERGED, diverged, _DIVERGED)
     result.findings += _runs(twin, What.UNAPPROVED, unapproved, _UNAPPROVED)
+    if unknown:
+        where = f"{len(unknown)} record(s) of {twin.origin}, from {unknown[0]} on"
+        detail = "their approved model, its parameters or the tag list is not to be had: they cannot be run again"
+        result.findings.append(Finding(What.MISSING, Layer.TWIN, where, detail, Verdict.INCONCLUSIVE, twin.origin))
     result.findings += source_roots.rolled_back()
     return result
 

@@ -6,7 +6,7 @@ from testbed.core.checkpoint import Checkpoint
 from testbed.core.errors import UsageError
 from testbed.merkle.proofs import verify_inclusion
 from testbed.merkle.tree import Tree, leaf_hash
-from testbed.verify.evidence import Evidence
+from testbed.verify.log import CheckedLog
 from testbed.verify.records import Genuine
 from testbed.verify.verdict import Checked
 
@@ -27,7 +27,8 @@ class Anchor:
 class Trace:
     """One record and everything above it. checkpoint: the first anchored one that covers it, None while it waits.
 
-    path: RFC 9162 inclusion path of `leaf` in that checkpoint, checked.
+    path: RFC 9162 inclusion path of `leaf` in that checkpoint, checked; anchor: None where the chain was not seen to
+    hold it.
     """
 
     origin: str
@@ -38,42 +39,39 @@ class Trace:
     anchor: Anchor | None
 
 
-def trace(checked: Checked, evidence: Evidence, source: str, seq: int) -> Trace:
+def trace(checked: Checked, source: str, seq: int) -> Trace:
     """Trace record `seq` of `source` (the device or twin that it speaks of).
 
     Raises UsageError when no log has such a genuine record.
     """
+    newest: dict[str, int] = {}
     for log in checked.logs.values():
         for record in log.genuine.values():
-            if record.entry.source == source and record.entry.seq == seq:
-                return _trace(log.origin, record, [leaf for leaf in log.leaves if leaf is not None], evidence, checked)
-    known = sorted({record.entry.source for log in checked.logs.values() for record in log.genuine.values()})
-    if not known:
-        raise UsageError(
-            "there is no genuine record at all", "run the bench first, or see the findings of `testbed verify`"
-        )
+            if (record.entry.source, record.entry.seq) == (source, seq):
+                return _trace(checked, log, record)
+            newest[record.entry.source] = max(record.entry.seq, newest.get(record.entry.source, 0))
+    if not newest:
+        raise UsageError("there is no genuine record at all", "run the bench first, or see `testbed verify`")
     raise UsageError(
         f"there is no genuine record {seq} of {source!r}",
-        f"sources are {', '.join(known)}; see the findings for records that are not genuine",
+        f"there are {', '.join(f'{name} 0 to {last}' for name, last in sorted(newest.items()))}; see the findings of"
+        " `testbed verify` for those that are not genuine",
     )
 
 
-def _trace(origin: str, record: Genuine, leaves: list[bytes], evidence: Evidence, checked: Checked) -> Trace:
+def _trace(checked: Checked, log: CheckedLog, record: Genuine) -> Trace:
     leaf = leaf_hash(record.entry_data)
-    agreed = checked.logs[origin].agreed
-    size = min((size for size in agreed if size > record.index), default=None)
-    if size is None:
-        return Trace(origin, record, leaf, None, (), None)
-    tree = Tree(leaves[:size])
-    checkpoint = Checkpoint(origin, size, tree.root())
-    path = tree.inclusion_path(record.index, size)
+    size = min((size for size in log.agreed if size > record.index), default=None)
+    leaves = [] if size is None else [known for known in log.leaves[:size] if known is not None]
+    if size is None or len(leaves) != size:
+        return Trace(log.origin, record, leaf, None, (), None)
+    tree = Tree(leaves)
+    checkpoint = Checkpoint(log.origin, size, tree.root())
+    path = tuple(tree.inclusion_path(record.index))
     verify_inclusion(leaf, record.index, size, path, checkpoint.root)
-    before = max((other for other in agreed if other < size), default=0)
-    for step in evidence.journal:
-        anchored, mined = step.intent.anchored, step.mined
-        if anchored is not None and mined is not None and (anchored.origin, anchored.size) == (origin, size):
-            anchor = Anchor(
-                mined.tx_hash, mined.height, mined.block_hash, mined.timestamp, mined.gas_used, size - before
-            )
-            return Trace(origin, record, leaf, checkpoint, tuple(path), anchor)
-    return Trace(origin, record, leaf, checkpoint, tuple(path), None)
+    mined = checked.chain.held.get((log.origin, size))
+    if mined is None:
+        return Trace(log.origin, record, leaf, checkpoint, path, None)
+    records = size - max((other for other in log.agreed if other < size), default=0)
+    anchor = Anchor(mined.tx_hash, mined.height, mined.block_hash, mined.timestamp, mined.gas_used, records)
+    return Trace(log.origin, record, leaf, checkpoint, path, anchor)

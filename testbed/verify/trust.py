@@ -47,11 +47,15 @@ class TrustedModel:
 
 @dataclass(frozen=True, slots=True)
 class Trust:
-    """Everything that a verdict rests on. twin_lag: source records that a twin may be behind."""
+    """Everything that a verdict rests on.
+
+    heartbeat_ns: the longest silence of a gateway's log, ns; twin_lag: source records that a twin may be behind.
+    """
 
     bench: str
     simulated: bool
     logs: tuple[TrustedLog, ...]
     chain: TrustedChain
     models: tuple[TrustedModel, ...]
+    heartbeat_ns: int
     twin_lag: int

@@ -4,7 +4,7 @@ import hashlib
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 
-from testbed.core.bodies import Event, State, TwinRecord
+from testbed.core.bodies import CONFIGURATION, PARAMETERS, Event, State, TwinRecord
 from testbed.core.entry import Kind
 from testbed.core.finding import Finding, Layer, Verdict, What
 from testbed.core.tags import Tag
@@ -13,6 +13,7 @@ from testbed.verify.chain import CheckedChain, check_chain
 from testbed.verify.evidence import Evidence, LogEvidence
 from testbed.verify.log import CheckedLog, check_log
 from testbed.verify.replay import ApprovedModel, Replayed, check_lag, replay
+from testbed.verify.silence import check_silence
 from testbed.verify.trust import LogRole, Trust, TrustedLog
 
 
@@ -80,6 +81,8 @@ def check(trust: Trust, evidence: Evidence, make_model: ModelMaker) -> Checked:
     for trusted in trust.logs:
         log = logs[trusted.origin]
         findings += log.findings
+        if trusted.role is LogRole.GATEWAY:
+            findings += check_silence(log, trust.heartbeat_ns)
         if trusted.role is LogRole.TWIN and trusted.follows in logs:
             outcome = _check_twin(trust, log, logs[trusted.follows], make_model)
             replayed += outcome.records
@@ -112,20 +115,11 @@ def _mirror(logs: Mapping[str, CheckedLog], origin: str) -> dict[int, bytes]:
 
 def _check_twin(trust: Trust, twin: CheckedLog, source: CheckedLog, make_model: ModelMaker) -> Replayed:
     tags = _configured_tags(source)
-    approved: dict[tuple[bytes, bytes], ApprovedModel] = {}
-    for encoded in _events(twin, "parameters"):
+    approved: dict[tuple[bytes, bytes], ApprovedModel | None] = {(m.hash, m.parameters): None for m in trust.models}
+    for encoded in _events(twin, PARAMETERS):
         for known in trust.models:
             if tags is not None and parameters_hash(encoded) == known.parameters:
-                model = make_model(known.hash, encoded, tags)
-                if model is not None:
-                    approved[known.hash, known.parameters] = model
-    if not approved and twin.genuine:
-        detail = "no approved model with its parameters and tag list is to be had: its records cannot be run again"
-        finding = Finding(What.MISSING, Layer.TWIN, twin.origin, detail, Verdict.INCONCLUSIVE, twin.origin)
-        pairs = {(model.hash, model.parameters) for model in trust.models}
-        used = {(b.body.model, b.body.parameters) for b in twin.genuine.values() if isinstance(b.body, TwinRecord)}
-        if used <= pairs:
-            return Replayed(findings=[finding])
+                approved[known.hash, known.parameters] = make_model(known.hash, encoded, tags)
     if not source.leaves:
         return Replayed()  # nothing is known of it, which is a finding of its own
     outcome = replay(twin, source, approved)
@@ -135,7 +129,7 @@ def _check_twin(trust: Trust, twin: CheckedLog, source: CheckedLog, make_model: 
 
 def _configured_tags(source: CheckedLog) -> tuple[Tag, ...] | None:
     """The tag list that the source's own configuration record holds, when it is the one that the trust file names."""
-    for encoded in _events(source, "configuration"):
+    for encoded in _events(source, CONFIGURATION):
         if hashlib.sha256(encoded).digest() == source.trusted.schema:
             return decode_tags(encoded)
     return None

@@ -141,7 +141,7 @@ class Bench:
             code_hash = load_artifact().code_hash
             chain = TrustedChain(CHAIN_ID, genesis.hash, CONTRACT, code_hash, SUBMITTER, confirmations)
             logs = tuple(TrustedLog(key.name, LogRole.GATEWAY, key.verifier(), bytes(32)) for key in KEYS.values())
-            trust = Trust("bench", True, logs, chain, (), 0)
+            trust = Trust("bench", True, logs, chain, (), heartbeat_ns=10**10, twin_lag=0)
             evidence = await gather(trust, {}, self.journal_file, node, "")
         return check_chain(chain, evidence)
 

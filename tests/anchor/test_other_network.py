@@ -174,7 +174,8 @@ class Bench:
             (TrustedLog(SOURCE.name, LogRole.GATEWAY, SOURCE.verifier(), bytes(32)),),
             self.trusted(),
             (),
-            0,
+            heartbeat_ns=10**10,
+            twin_lag=0,
         )
         return await gather(trust, {}, self.journal_file, self.others, "")
 

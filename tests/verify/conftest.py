@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from testbed.rig.auditing import auditor, examine
+from testbed.rig.auditing import auditor, evidence_of
 from testbed.rig.bench import Bench, load_bench
 from testbed.rig.default import default_text
 from testbed.rig.lockstep import simulate
@@ -43,4 +43,4 @@ def trust(finished: Path) -> Trust:
 def evidence(finished: Path) -> Evidence:
     """Everything that is read of the untouched bench."""
     bench = load_bench(finished / "bench.toml")
-    return asyncio.run(examine(bench, bench.trust_file))[1]
+    return asyncio.run(evidence_of(bench, auditor(load_trust(bench.trust_file))))

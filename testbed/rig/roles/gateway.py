@@ -1,7 +1,7 @@
 """The role of the reader: from the PLC's socket into the source log."""
 
 from testbed.acquire.gateway import Gateway
-from testbed.core.bodies import State
+from testbed.core.bodies import CONFIGURATION, State
 from testbed.core.clock import Clock
 from testbed.core.entropy import Entropy
 from testbed.core.entry import Kind, Row
@@ -20,7 +20,7 @@ class GatewayRole:
 
     def __init__(self, bench: Bench, clock: Clock, entropy: Entropy, modbus_port: int, *, simulated: bool) -> None:
         self.period_s = bench.reader.period_ms / 1000
-        configuration = Configuration("configuration", encode_tags(bench.tags), schema_hash(bench.tags))
+        configuration = Configuration(CONFIGURATION, encode_tags(bench.tags), schema_hash(bench.tags))
         self._log, self._store = open_log(bench, bench.reader.name, configuration, clock, entropy, simulated=simulated)
         plc = bench.plc
         reader = ModbusReader(bench.tags, plc.modbus.host, modbus_port, plc.modbus.unit, plc.scan_tag, plc.boot_tag)

@@ -1,5 +1,6 @@
 """The role of the twin: from the source log into a log of its own."""
 
+from testbed.core.bodies import PARAMETERS
 from testbed.core.clock import Clock
 from testbed.core.entropy import Entropy
 from testbed.record.schema import encode_parameters
@@ -20,7 +21,7 @@ class TwinRole:
     ) -> None:
         self.period_s = min(0.05, bench.reader.period_ms / 1000)
         paths, name = Paths(bench.data), bench.twin.name
-        configuration = Configuration("parameters", encode_parameters(parameters_of(bench)))
+        configuration = Configuration(PARAMETERS, encode_parameters(parameters_of(bench)))
         self._log, self._store = open_log(bench, name, configuration, clock, entropy, simulated=simulated)
         self._source = LogStore.read(paths.log(bench.twin.follows))
         key = signing_key(bench, bench.twin.follows).verifier()

@@ -1,0 +1,52 @@
+"""A node that is exchanged while it is read: nobody is accused of what the reading itself brought about."""
+
+from pathlib import Path
+
+from testbed.chain.devnode import DevNode
+from testbed.chain.rpc import Node
+from testbed.core.finding import Verdict, What
+from testbed.rig.auditing import approved_model, auditor
+from testbed.rig.bench import Bench
+from testbed.rig.initialize import read_dev_chain
+from testbed.rig.paths import Paths
+from testbed.rig.trust import load_trust
+from testbed.verify.gather import gather
+from testbed.verify.verdict import Report, check
+
+
+class Restarted(Node):
+    """A node that its role starts again, empty, while it is read."""
+
+    def __init__(self, url: str, next_url: str) -> None:
+        super().__init__(url)
+        self._next_url = next_url
+
+    async def version(self) -> str:
+        await self.close()
+        self.url = self._next_url
+        return await super().version()
+
+
+async def report_by(bench: Bench, node: Node) -> Report:
+    paths = Paths(bench.data)
+    trusted = auditor(load_trust(bench.trust_file))
+    folders = {bench.origin(role): (paths.log(role), paths.tlog(role)) for role in ("gateway", "twin")}
+    return check(trusted, await gather(trusted, folders, paths.journal, node, ""), approved_model).report
+
+
+async def test_a_node_that_lost_its_blocks_while_it_was_read_falsifies_nothing(bench: Bench, tmp_path: Path) -> None:
+    paths, own = Paths(bench.data), read_dev_chain(Paths(bench.data))
+    whole = await DevNode.start(
+        tmp_path / "whole", own.chain_id, own.genesis_time_s, own.funded, state=paths.chain_state
+    )
+    empty = await DevNode.start(tmp_path / "empty", own.chain_id, own.genesis_time_s, own.funded)
+    try:
+        async with Node(whole.url) as node:
+            assert (await report_by(bench, node)).verdict is Verdict.GENUINE
+        async with Restarted(whole.url, empty.url) as node:
+            report = await report_by(bench, node)
+    finally:
+        await whole.stop()
+        await empty.stop()
+    assert report.verdict is Verdict.INCONCLUSIVE
+    assert {finding.what for finding in report.findings} <= {What.BEHIND, What.UNREACHABLE}
