@@ -9,7 +9,7 @@ from pathlib import Path
 
 from testbed.chain.devnode import DevNode
 from testbed.chain.rpc import Node
-from testbed.core.errors import TestbedError
+from testbed.core.errors import TestbedError, UsageError
 from testbed.core.tags import Tag
 from testbed.fieldbus.readings import readings_of
 from testbed.keys.ed25519 import VerifierKey
@@ -30,6 +30,11 @@ from testbed.verify.verdict import Checked, check
 async def audit(bench: Bench, trust: Path) -> Checked:
     """Check a bench against a trust file. Writes nothing into the bench. Raises UsageError for a bad trust file."""
     trusted = auditor(trust_file.load_trust(trust))
+    if trusted.bench != bench.name:
+        raise UsageError(
+            f"{trust} is about bench {trusted.bench!r}, and {bench.file} is {bench.name!r}",
+            "name the trust file and the bench file of one bench",
+        )
     return check(trusted, await evidence_of(bench, trusted), approved_model)
 
 
