@@ -94,7 +94,8 @@ class Gateway:
         now = self._clock.now_ns()
         if self._last_ns is None:
             self._last_ns = now
-        if now - self._last_ns >= self._heartbeat_ns:
+        # A clock that was set back must not silence the log until it is there again.
+        if not 0 <= now - self._last_ns < self._heartbeat_ns:
             counters = (("retries", self._retries), ("states", self.states))
             self._log.append([(self._source, Heartbeat(now, wrong, counters))])
             self._last_ns = now

@@ -12,5 +12,8 @@ class Policy:
 
 
 def is_due(policy: Policy, waiting: int, waiting_ns: int) -> bool:
-    """Whether a log needs an anchor: `waiting` records behind its last one, the first of them for `waiting_ns`."""
-    return waiting >= policy.every or (waiting > 0 and waiting_ns >= policy.within_ns)
+    """Whether a log needs an anchor: `waiting` records behind its last one, the first of them for `waiting_ns`.
+
+    Below 0 the clock was set back: how long they waited is not known, so they have waited long enough.
+    """
+    return waiting >= policy.every or (waiting > 0 and not 0 <= waiting_ns < policy.within_ns)

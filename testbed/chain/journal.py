@@ -40,7 +40,7 @@ def read_journal(path: Path) -> Contents:
     try:
         data = path.read_bytes()
     except OSError as error:
-        raise StoreError(f"{path}: {error.strerror}", "start the anchor once: it creates the journal") from error
+        raise StoreError(f"{path}: {error.strerror}", "make the bench ready with `testbed init`") from error
     contents, _ = _parse(path, data)
     return contents
 
@@ -82,7 +82,7 @@ class Journal:
         try:
             descriptor = os.open(path, os.O_RDWR | os.O_APPEND | os.O_CLOEXEC)
         except OSError as error:
-            raise StoreError(f"{path}: {error.strerror}", "create the journal first") from error
+            raise StoreError(f"{path}: {error.strerror}", "make the bench ready with `testbed init`") from error
         try:
             _lock(path, descriptor)
             with open(descriptor, "rb", closefd=False) as file:

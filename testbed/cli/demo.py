@@ -9,6 +9,7 @@ import subprocess
 import sys
 from pathlib import Path
 
+from testbed.cli.options import make_folder
 from testbed.core.errors import TestbedError, UsageError
 from testbed.rig.bench import load_bench
 from testbed.rig.locks import held_roles
@@ -62,7 +63,7 @@ class _Story:
                     f"{self._folder}: a demo runs here already", "wait for it, or name another folder with --in"
                 )
             shutil.rmtree(self._folder)
-        self._folder.mkdir(parents=True)
+        make_folder(self._folder)
         (self._folder / _MARK).touch()
 
     def say(self, line: str) -> None:

@@ -18,8 +18,8 @@ def execute(options: argparse.Namespace) -> int:
         raise UsageError(f"--index {options.index}", "give a number from 0 on that a log can have")
     request = Request(
         kind=options.kind,
-        role=options.log or bench.reader.name,
-        place=Place(options.at),
+        role=options.log,
+        place=None if options.at is None else Place(options.at),
         index=options.index,
         tag=options.tag,
         value=None if options.to is None else _value(options.to),

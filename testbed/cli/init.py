@@ -6,7 +6,7 @@ import json
 from pathlib import Path
 
 from testbed.cli.near import near
-from testbed.cli.options import bench_of
+from testbed.cli.options import bench_of, make_folder
 from testbed.core.clock import SystemClock
 from testbed.core.entropy import SystemEntropy
 from testbed.core.errors import UsageError
@@ -46,7 +46,7 @@ def execute(options: argparse.Namespace) -> int:
 def _write_bench(folder: Path, *, as_json: bool) -> int:
     """The default bench file, written where none stands."""
     path = folder / "bench.toml"
-    folder.mkdir(parents=True, exist_ok=True)
+    make_folder(folder)
     try:
         with path.open("x", encoding="utf-8") as file:
             file.write(default_text())

@@ -31,7 +31,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
         return 0
     except OSError as error:
         place = f"{error.filename}: " if error.filename else ""
-        return _fail(f"{place}{error.strerror or error}", TestbedError.exit_code)
+        mend = "look at this place: is there room, and may you read and write there?"
+        return _fail(f"{place}{error.strerror or error}\n  mend: {mend}", TestbedError.exit_code)
     return code
 
 

@@ -36,6 +36,15 @@ def bench_of(options: argparse.Namespace) -> Bench:
     return load_bench(bench_file(options), port_shift(options))
 
 
+def make_folder(path: Path) -> None:
+    """Make a folder where it is missing. Raises UsageError where none can be."""
+    try:
+        path.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        mend = "name a folder, or a place where you may make one"
+        raise UsageError(f"{path}: no folder can be made here: {error.strerror}", mend) from None
+
+
 def trust_of(options: argparse.Namespace, bench: Bench) -> Path:
     """The trust file that is meant."""
     named: Path | None = options.trust

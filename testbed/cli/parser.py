@@ -96,11 +96,9 @@ def _falsify(commands: _Commands) -> None:
     _bench(command)
     command.add_argument("--log", metavar="ROLE", help="whose log or anchors (default: the reader's)")
     where = command.add_mutually_exclusive_group()
-    where.add_argument(
-        "--at", choices=PLACES, default="middle", help="which record under the newest anchor (default: middle)"
-    )
+    where.add_argument("--at", choices=PLACES, help="which record under the newest anchor (default: middle)")
     where.add_argument("--index", type=int, metavar="N", help="record, hash or block N instead")
-    command.add_argument("--tag", default="tank2.level", metavar="TAG", help="whose value (default: tank2.level)")
+    command.add_argument("--tag", metavar="TAG", help="whose value (default: tank2.level)")
     command.add_argument("--to", metavar="VALUE", help="its new value (default: one more, or the opposite)")
     _json(command)
 
@@ -110,7 +108,7 @@ def _doctor(commands: _Commands) -> None:
         "doctor",
         help="check what a bench needs; each problem names its mend",
         description="Checks everything that a bench needs: Python, bench file, disk, node, ports, keys, trust file,"
-        " journal. Each problem names its mend.",
+        " journal, genesis, logs. Each problem names its mend.",
     )
     _bench(command)
     _json(command)
@@ -144,6 +142,7 @@ def _simulate(commands: _Commands) -> None:
     command.add_argument("--bench", type=Path, metavar="FILE", help="the bench file to copy (default: the water cell)")
     command.add_argument("--scans", type=int, default=3600, metavar="N", help="scans to run (default: 3600)")
     command.add_argument("--seed", type=int, default=1, metavar="N", help="seed of noise, keys and salts (default: 1)")
+    command.add_argument("--lying-twin", action="store_true", help="the twin runs another model than it says it runs")
     _json(command)
 
 

@@ -9,6 +9,7 @@ from collections.abc import Callable
 
 from rich.progress import Progress
 
+from testbed.cli.options import make_folder
 from testbed.core.errors import UsageError
 from testbed.rig.bench import load_bench
 from testbed.rig.default import default_text
@@ -21,18 +22,20 @@ def execute(options: argparse.Namespace) -> int:
         raise UsageError(
             f"--scans {options.scans} --seed {options.seed}", "give one scan or more, and a seed from 0 on"
         )
-    if options.folder.exists() and any(options.folder.iterdir()):
+    if options.folder.is_dir() and any(options.folder.iterdir()):
         raise UsageError(f"{options.folder}: there is something in this folder", "name a new one")
     load_bench(options.bench)
     text = default_text() if options.bench is None else options.bench.read_text(encoding="utf-8")
-    options.folder.mkdir(parents=True, exist_ok=True)
+    make_folder(options.folder)
     file = options.folder / "bench.toml"
     file.write_text(text, encoding="utf-8")
     bench = load_bench(file)
     begun = time.monotonic()
 
     def run(progress: Callable[[int], None] | None) -> Simulated:
-        return asyncio.run(simulate(bench, options.scans, options.seed, progress=progress))
+        return asyncio.run(
+            simulate(bench, options.scans, options.seed, lying_twin=options.lying_twin, progress=progress)
+        )
 
     if sys.stdout.isatty() and not options.json:
         with Progress() as bar:

@@ -20,8 +20,9 @@ from testbed.core.errors import UsageError
 from testbed.rig.bench import Bench
 from testbed.rig.default import LABEL
 from testbed.rig.locks import role_names
-from testbed.rig.process import read_status
 from testbed.rig.progress import Progress, progress_of
+from testbed.rig.readiness import check_ready
+from testbed.rig.status import read_status
 from testbed.rig.supervisor import Supervisor, role_command
 
 _LINE_S = 5.0
@@ -32,14 +33,13 @@ def execute(options: argparse.Namespace) -> int:
     bench = bench_of(options)
     if options.duration is not None and not 0 < options.duration < math.inf:
         raise UsageError(f"--duration {options.duration:g}", "give a number of seconds above 0")
-    if not bench.trust_file.exists():
-        raise UsageError(f"{bench.trust_file}: this bench was not made ready yet", "run `testbed init` once")
     file = bench_file(options)
     command = role_command(str(file.resolve()) if file else None, port_shift(options))
     return asyncio.run(_up(bench, command, options.duration, json_lines=options.json))
 
 
 async def _up(bench: Bench, command: list[str], duration: float | None, *, json_lines: bool) -> int:
+    await check_ready(bench)
     stopping = asyncio.Event()
     loop = asyncio.get_running_loop()
     for number in (signal.SIGINT, signal.SIGTERM):

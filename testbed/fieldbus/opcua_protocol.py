@@ -27,10 +27,13 @@ _log = logging.getLogger(__name__)
 MOST_CHUNK = 65535
 """Bytes of a chunk; what we acknowledge as our receive buffer."""
 LEAST_BUFFER = 8192
-"""Bytes of the smallest buffer that a client may offer (OPC 10000-6, section 7.1.2.3)."""
+"""Bytes of the smallest buffer that a client may offer (OPC 10000-6, section 7.1.2.3), so that a HEL or an OPN, which
+is one chunk, fits into it. Longer ones are refused: each 256 bytes of an encrypted OPN cost a private-key operation.
+"""
 
 _LEAST = {b"HEL": 32, b"OPN": 32, b"MSG": 24, b"CLO": 24}
 """What clients may send, with the bytes that it has at least (OPC 10000-6, sections 6.7.2 and 7.1.2)."""
+_MOST = {b"HEL": LEAST_BUFFER, b"OPN": LEAST_BUFFER}
 _IN_ORDER = ((b"HEL",), (b"OPN",), (b"OPN", b"MSG", b"CLO"))
 """What may come before a HEL, after it, and once a secure channel is open."""
 
@@ -178,7 +181,7 @@ class BoundedProtocol(OPCUAProtocol):
         kind, final, size = bytes(self._received[:3]), bytes(self._received[3:4]), self._size()
         if kind not in _IN_ORDER[self.progress] or final not in ((b"F", b"C", b"A") if kind == b"MSG" else (b"F",)):
             self.refuse(StatusCodes.BadTcpMessageTypeInvalid, "message type")
-        elif not _LEAST[kind] <= size <= MOST_CHUNK:
+        elif not _LEAST[kind] <= size <= _MOST.get(kind, MOST_CHUNK):
             self.refuse(StatusCodes.BadTcpMessageTooLarge, "message size")
         return not self.leaving
 
@@ -206,9 +209,17 @@ class BoundedProtocol(OPCUAProtocol):
             try:
                 await self._take(message)
             except Exception as error:  # noqa: BLE001  # the library raises whatever its decoder stumbles over
-                self.refuse(StatusCodes.BadDecodingError, f"{type(error).__name__} in a message")
+                self._refuse_message(message, error)
             # One client's backlog must not hold the others up.
             await asyncio.sleep(0)
+
+    def _refuse_message(self, message: bytes, error: Exception) -> None:
+        """Of what is encrypted, nothing is said about where it failed: that would help to decrypt it."""
+        if message[:3] == b"OPN" or (self.processor is not None and self.processor.is_secured):
+            _log.debug("%s: %r", self.peer_name, error)
+            self.refuse(StatusCodes.BadSecurityChecksFailed, "security checks")
+        else:
+            self.refuse(StatusCodes.BadDecodingError, f"{type(error).__name__} in a message")
 
     async def _take(self, message: bytes) -> None:
         kind = message[:3]

@@ -2,7 +2,12 @@
 
 Nodes stand in one namespace, `urn:attestbed:<name>`, under string identifiers, in folders by the tags' dotted names.
 The address space holds what the PLC published and nothing else: a client's write goes to the PLC and comes back with
-the snapshot of its next scan, or it is refused with a bad status. One endpoint, without security: for loopback only.
+the snapshot of its next scan, or it is refused with a bad status.
+
+Two endpoints at most: one without security, and with a certificate one that signs and encrypts by Basic256Sha256.
+Encryption keeps others on the wire from reading and changing what is said, and a client that knows the certificate
+from talking to anyone else. It keeps nobody out: any client certificate is accepted and every client is anonymous, as
+on the endpoint without security. So both are for loopback, or for a network where everybody may write.
 """
 
 import asyncio
@@ -12,6 +17,7 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
 from datetime import UTC, datetime
 from importlib.metadata import version
+from pathlib import Path
 
 from asyncua import ua
 from asyncua.common.callback import CallbackType, ServerItemCallback
@@ -31,6 +37,9 @@ from testbed.fieldbus.source import ImageSource, held
 
 _log = logging.getLogger(__name__)
 
+APPLICATION_URI = "urn:attestbed:server"
+"""Of every PLC's server; the certificate has to say the same."""
+
 _NO_DATE = datetime(1601, 1, 1, tzinfo=UTC)
 """The null of an OPC UA DateTime: a version has no date of its own."""
 
@@ -38,10 +47,12 @@ _NO_DATE = datetime(1601, 1, 1, tzinfo=UTC)
 class OpcUaServer:
     """Serves `tags` of `source` at opc.tcp://host:port/attestbed. Port 0 lets the system choose; `port` says which.
 
-    name: of the namespace; period: of the publication of changed values, s; bounds: of connections and what they send.
+    name: of the namespace; period: of the publication of changed values, s; bounds: of connections and what they send;
+    certificate (DER) and key (PEM, RSA): of the server, for the endpoint that encrypts.
     Start takes about a second: the standard address space is built anew, as the library's cache is a pickle, which
     whoever can write it could use to run code.
-    Raises UsageError where two tags have one node, and on `start` where nobody can listen there.
+    Raises UsageError where two tags have one node or half of certificate and key is given, and on `start` where these
+    cannot be read or nobody can listen there.
     """
 
     def __init__(
@@ -55,9 +66,13 @@ class OpcUaServer:
         period: float = 0.05,
         clock: Clock | None = None,
         bounds: ConnectionBounds | None = None,
+        certificate: Path | None = None,
+        key: Path | None = None,
     ) -> None:
         if len({tag.opcua for tag in tags}) != len(tags):
             raise UsageError("two tags have the same OPC UA node", "give every tag a node identifier of its own")
+        if (certificate is None) != (key is None):
+            raise UsageError("a certificate is of use with its key only", "give both, or neither")
         self.namespace = f"urn:attestbed:{name}"
         self._tags = tuple(tags)
         self._source = source
@@ -66,6 +81,7 @@ class OpcUaServer:
         self._period = period
         self._clock = clock or SystemClock()
         self._bounds = bounds or ConnectionBounds()
+        self._identity = None if certificate is None or key is None else (certificate, key)
         self._server: Server | None = None
         self._events: AlarmEvents | None = None
         self._task: asyncio.Task[None] | None = None
@@ -91,13 +107,13 @@ class OpcUaServer:
         server.manufacturer_name = "Attestbed"
         server.product_uri = "urn:attestbed:plc"
         server.application_type = ua.ApplicationType.Server
-        server.set_security_policy([ua.SecurityPolicyType.NoSecurity])
+        await self._secure(server)
         server.set_identity_tokens([ua.AnonymousIdentityToken])
         # Else a client that calls itself "admin" may write every node, without a password.
         server.allow_remote_admin(False)
         with _collection_put_off():
             await server.init()
-        await server.set_application_uri("urn:attestbed:server")
+        await server.set_application_uri(APPLICATION_URI)
         await server.set_build_info(
             server.product_uri,
             server.manufacturer_name,
@@ -157,6 +173,19 @@ class OpcUaServer:
         for tag in came_or_went:
             if self._events is not None:
                 await self._events.tell(tag, bool(snapshot[tag.name]), now_ns, now)
+
+    async def _secure(self, server: Server) -> None:
+        policies = [ua.SecurityPolicyType.NoSecurity]
+        if self._identity is not None:
+            certificate, key = self._identity
+            try:
+                await server.load_certificate(certificate, "der")
+                await server.load_private_key(key, format="pem")
+            except (OSError, ValueError, TypeError) as error:
+                mend = "give a certificate as DER and its key as PEM, without password"
+                raise UsageError(f"{certificate}, {key}: no certificate with its key: {error}", mend) from error
+            policies.append(ua.SecurityPolicyType.Basic256Sha256_SignAndEncrypt)
+        server.set_security_policy(policies)
 
     @staticmethod
     def _time(now_ns: int) -> ua.DateTime:

@@ -2,17 +2,20 @@
 
 What asyncua 2.1.0 leaves open and is closed here: session tokens that count up, so that a stranger can take a session
 over; any number of sessions on one connection; services that fill a list of servers for strangers; publishing
-intervals of 0 or NaN; and byte strings of negative length, which make its decoder go back and read for ever.
+intervals of 0 or NaN; byte strings of negative length, which make its decoder go back and read for ever; and client
+keys of any length.
 """
 
 import asyncio
 import math
 from collections.abc import Callable
+from contextlib import suppress
 
 from asyncua import ua
 from asyncua.common.connection import TransportLimits
 from asyncua.common.utils import Buffer, NotEnoughData, ServiceError
 from asyncua.crypto.permission_rules import User, UserRole
+from asyncua.crypto.uacrypto import x509_from_der
 from asyncua.server.internal_server import InternalServer
 from asyncua.server.internal_session import InternalSession, SessionState
 from asyncua.server.uaprocessor import UaProcessor
@@ -26,6 +29,8 @@ LONGEST_INTERVAL = 3_600_000.0
 """Bounds of a subscription's publishing interval, ms."""
 
 _NOBODY = User(role=UserRole.Anonymous)
+_KEY_BITS = range(2048, 4097)
+"""Lengths of a client's RSA key (OPC 10000-7, policy Basic256Sha256)."""
 _TOKEN_SIZE = 32
 """Bytes of a session's authentication token (OPC 10000-4, section 7.35: at least 32)."""
 
@@ -98,6 +103,15 @@ class BoundedInternalServer(InternalServer):
         self._most_sessions = most_sessions
         self._entropy = entropy or SystemEntropy()
 
+    async def stop(self) -> None:
+        """As the library's, which waits for its clock to sleep out its second."""
+        if self.time_task is not None:
+            self.time_task.cancel()
+            with suppress(asyncio.CancelledError):
+                await self.time_task
+            self.time_task = None
+        await super().stop()
+
     def must_have_room(self) -> None:
         """Raises ServiceError, BadTooManySessions, where as many sessions are activated as there may be."""
         if sum(session.is_activated() for session in self._external_sessions.values()) >= self._most_sessions:
@@ -129,9 +143,19 @@ class BoundedProcessor(UaProcessor):
         """Whether a session is activated on this connection."""
         return self.session is not None and self.session.is_activated()
 
+    @property
+    def is_secured(self) -> bool:
+        """Whether messages on this connection are signed and encrypted."""
+        return bool(self._connection.security_policy.Mode != ua.MessageSecurityMode.None_)
+
     def open_secure_channel(
         self, algohdr: ua.AsymmetricAlgorithmHeader, seqhdr: ua.SequenceHeader, body: Buffer
     ) -> None:
+        """As the library's. Raises ServiceError where the client's key is too short or too long."""
+        if self.is_secured:
+            peer = x509_from_der(self._connection.security_policy.peer_certificate)  # type: ignore[no-untyped-call]  # of the library
+            if peer.public_key().key_size not in _KEY_BITS:
+                raise ServiceError(StatusCodes.BadCertificatePolicyCheckFailed)
         strict = StrictBuffer(bytes(body))
         super().open_secure_channel(algohdr, seqhdr, strict)  # type: ignore[no-untyped-call]  # of the library
 

@@ -1,4 +1,4 @@
-"""Key files: 32 bytes that only their owner can read."""
+"""Key files that only their owner can read: 32 secret bytes, or a private key in a format of its own."""
 
 import os
 import stat
@@ -17,25 +17,29 @@ def write_secret(path: Path, secret: bytes) -> None:
     """
     if len(secret) != SECRET_SIZE:
         raise InvalidData(f"secret: {len(secret)} bytes, not {SECRET_SIZE}")
-    _make_folder(path.parent)
-    handle, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")  # mode 0600
-    draft = Path(name)
-    try:
-        with os.fdopen(handle, "wb") as file:
-            file.write(secret)
-            file.flush()
-            os.fsync(file.fileno())
-        # A link, unlike a rename, fails where the name is taken.
-        path.hardlink_to(draft)
-    except FileExistsError as error:
-        raise UsageError(f"{path}: a key is there already", "keep it, or move it away first") from error
-    finally:
-        draft.unlink()
-    _sync_folder(path.parent)
+    write_private(path, secret)
 
 
 def read_secret(path: Path) -> bytes:
     """The 32 bytes of a key file; raises UsageError where it is missing, open to others, or of another length."""
+    secret = read_private(path, SECRET_SIZE)
+    if len(secret) != SECRET_SIZE:
+        raise UsageError(f"{path}: not a key of {SECRET_SIZE} bytes", "restore the key file from its backup")
+    return secret
+
+
+def write_private(path: Path, data: bytes) -> None:
+    """As `write_secret`, for secrets of any length."""
+    _write_once(path, data, 0o600)
+
+
+def write_public(path: Path, data: bytes) -> None:
+    """What belongs to a key and everybody may read, mode 0644; otherwise as `write_secret`."""
+    _write_once(path, data, 0o644)
+
+
+def read_private(path: Path, most: int) -> bytes:
+    """At most `most` bytes of a key file, and one more where it is longer; raises UsageError as `read_secret` does."""
     try:
         handle = os.open(path, os.O_RDONLY | os.O_NONBLOCK)
     except FileNotFoundError as error:
@@ -50,12 +54,28 @@ def read_secret(path: Path) -> bytes:
         if status.st_mode & 0o077:
             mode = stat.S_IMODE(status.st_mode)
             raise UsageError(f"{path}: mode {mode:04o} lets others at the key", f"chmod 600 {path}")
-        secret = os.read(handle, SECRET_SIZE + 1)
+        return os.read(handle, most + 1)
     finally:
         os.close(handle)
-    if len(secret) != SECRET_SIZE:
-        raise UsageError(f"{path}: not a key of {SECRET_SIZE} bytes", "restore the key file from its backup")
-    return secret
+
+
+def _write_once(path: Path, data: bytes, mode: int) -> None:
+    _make_folder(path.parent)
+    handle, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")  # mode 0600
+    draft = Path(name)
+    try:
+        with os.fdopen(handle, "wb") as file:
+            os.fchmod(file.fileno(), mode)
+            file.write(data)
+            file.flush()
+            os.fsync(file.fileno())
+        # A link, unlike a rename, fails where the name is taken.
+        path.hardlink_to(draft)
+    except FileExistsError as error:
+        raise UsageError(f"{path}: a key is there already", "keep it, or move it away first") from error
+    finally:
+        draft.unlink()
+    _sync_folder(path.parent)
 
 
 def _make_folder(folder: Path) -> None:

@@ -17,9 +17,9 @@ from testbed.model import registry
 from testbed.record.schema import decode_parameters
 from testbed.rig import trust as trust_file
 from testbed.rig.bench import Bench
-from testbed.rig.initialize import read_dev_chain
+from testbed.rig.dev_chain import read_dev_chain
 from testbed.rig.paths import Paths
-from testbed.rig.process import running_node
+from testbed.rig.status import running_node
 from testbed.verify.evidence import Evidence
 from testbed.verify.gather import gather
 from testbed.verify.replay import ApprovedModel

@@ -201,10 +201,13 @@ def _ports(bench: BenchFile, shift: int) -> Iterator[Problem]:
             places.append((("plc", position, "opcua", "port"), plc.opcua.port, "plc.opcua.port"))
     if bench.chain.kind == "anvil":
         places.append((("chain", "port"), bench.chain.port, "chain.port"))
+    if not places:
+        return
+    lowest, highest = min(port for _, port, _ in places), max(port for _, port, _ in places)
     for loc, port, key in places:
         shifted = port + shift
         if not 1 <= shifted <= 65535:
-            mend = f"shift ports by {1 - port}..{65535 - port}, or take another port"
+            mend = f"shift ports by {1 - lowest}..{65535 - highest}, or take another port"
             yield Problem(loc, f"{port} shifted by {shift} is {shifted}, which is no port", mend)
         elif shifted in taken:
             yield Problem(loc, f"port {port} is {taken[shifted]} already", "give each server its own port")

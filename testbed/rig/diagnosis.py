@@ -1,8 +1,6 @@
 """What a doctor looks at: each check finds nothing, or a problem with its mend."""
 
-import asyncio
 import shutil
-import socket
 import sys
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
@@ -10,14 +8,19 @@ from dataclasses import dataclass
 from testbed.chain.artifact import load_artifact
 from testbed.chain.devnode import anvil_program
 from testbed.chain.journal import read_journal
+from testbed.chain.registry import address_of
 from testbed.chain.rpc import Node
-from testbed.core.errors import InvalidData, TestbedError
+from testbed.core.errors import InvalidData, StoreError, TestbedError
+from testbed.keys.checkpoint import open_checkpoint
 from testbed.keys.files import read_secret
 from testbed.rig.bench import Bench
-from testbed.rig.locks import held_roles, role_names
+from testbed.rig.dev_chain import read_dev_chain
+from testbed.rig.locks import held_roles, is_held, role_names
 from testbed.rig.logs import signing_key
 from testbed.rig.paths import Paths
-from testbed.rig.trust import Trust, load_trust
+from testbed.rig.ports import check_ports, listeners
+from testbed.rig.readiness import check_trusted
+from testbed.store.sqlite import LogStore
 
 _ENOUGH_BYTES = 500 * 2**20
 
@@ -47,6 +50,8 @@ async def diagnose(bench: Bench) -> list[Diagnosis]:
         ("keys", _keys),
         ("trust file", _trust),
         ("journal", _journal),
+        ("genesis", _genesis),
+        ("logs", _logs),
     ]
     for name, look in checks:
         try:
@@ -84,26 +89,10 @@ async def _node(bench: Bench) -> str:
 
 
 async def _ports(bench: Bench) -> str:
-    wanted = {"plc.modbus": (bench.plc.modbus.host, bench.plc.modbus.port)}
-    if bench.plc.opcua.enabled:
-        wanted["plc.opcua"] = (bench.plc.opcua.host, bench.plc.opcua.port)
-    if bench.chain.kind == "anvil":
-        wanted["chain"] = (bench.chain.host, bench.chain.port)
     if held_roles(bench):
         return f"in use by this bench: {', '.join(held_roles(bench))}"
-    for key, address in wanted.items():
-        try:
-            await asyncio.to_thread(_bind, address)
-        except OSError as error:
-            mend = "end the program that holds it, or move all ports with --port-shift 100"
-            raise TestbedError(f"{key} {address[0]}:{address[1]}: {error.strerror}", mend) from error
-    return ", ".join(f"{key} {host}:{port}" for key, (host, port) in wanted.items())
-
-
-def _bind(address: tuple[str, int]) -> None:
-    with socket.socket() as probe:
-        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-        probe.bind(address)
+    await check_ports(bench)
+    return ", ".join(f"{place.key} {place.host}:{place.port}" for place in listeners(bench))
 
 
 async def _keys(bench: Bench) -> str:
@@ -114,12 +103,11 @@ async def _keys(bench: Bench) -> str:
 
 
 async def _trust(bench: Bench) -> str:
-    trust: Trust = load_trust(bench.trust_file)
-    for role in (bench.reader.name, bench.twin.name):
-        key = signing_key(bench, role).verifier().encode()
-        if key not in [log.key for log in trust.log]:
-            mend = "verify with the trust file that `testbed init` wrote for these keys"
-            raise TestbedError(f"{bench.trust_file} does not trust the key of {bench.origin(role)}", mend)
+    trust = check_trusted(bench)
+    submitter = address_of(read_secret(Paths(bench.data).key("anchor")))
+    if submitter.lower() != trust.chain.submitter.lower():
+        mend = "take the trust file that `testbed init` wrote for these keys"
+        raise TestbedError(f"{bench.trust_file} trusts another submitter than {submitter}, whose key is here", mend)
     if trust.chain.code != "0x" + load_artifact().code_hash.hex():
         mend = "verify with the version of attestbed that made the bench"
         raise TestbedError(f"{bench.trust_file} trusts another contract than this version deploys", mend)
@@ -132,3 +120,26 @@ async def _journal(bench: Bench) -> str:
         raise TestbedError(f"{path}: there is no journal", "make the bench ready with `testbed init`")
     contents = read_journal(path)
     return f"{len(contents.steps)} blocks"
+
+
+async def _genesis(bench: Bench) -> str:
+    if bench.chain.kind != "anvil":
+        return "somebody else's"
+    own = read_dev_chain(Paths(bench.data))
+    return f"chain {own.chain_id}"
+
+
+async def _logs(bench: Bench) -> str:
+    found = []
+    for role in (bench.reader.name, bench.twin.name):
+        path = Paths(bench.data).log(role)
+        if not path.exists():
+            found.append(f"{role} has not begun")
+            continue
+        with (LogStore.read if is_held(bench, role) else LogStore.examine)(path) as store:
+            newest = store.latest_checkpoint()
+            if newest is None:
+                raise StoreError(f"{path}: a log without a checkpoint", "run `testbed verify` to see what was changed")
+            open_checkpoint(newest[1], signing_key(bench, role).verifier(), bench.origin(role))
+        found.append(f"{role} {newest[0]} records")
+    return ", ".join(found)

@@ -9,12 +9,13 @@ from testbed.attacks import published, records, resigned
 from testbed.attacks.target import Falsified, Target, TargetChain, TargetLog
 from testbed.chain.journal import read_journal
 from testbed.core.entry import Kind
-from testbed.core.errors import UsageError
-from testbed.core.tags import Value
+from testbed.core.errors import InvalidData, UsageError
+from testbed.core.tags import DataType, Value
+from testbed.fieldbus.registers import encode
 from testbed.keys.files import read_secret
 from testbed.record.entry import decode_entry
 from testbed.rig.bench import Bench
-from testbed.rig.initialize import read_dev_chain
+from testbed.rig.dev_chain import read_dev_chain
 from testbed.rig.locks import held_roles
 from testbed.rig.paths import Paths
 from testbed.store.sqlite import LogStore
@@ -30,13 +31,16 @@ class Place(Enum):
 
 @dataclass(frozen=True, slots=True)
 class Request:
-    """What to falsify. index wins over place; tag and value: for a changed value only; role: whose log."""
+    """What to falsify. index wins over place; tag and value: for a changed value only; role: whose log.
+
+    None stands for what is not said: the log that the kind is about, a middle record, tank2.level, another value.
+    """
 
     kind: str
-    role: str
-    place: Place = Place.MIDDLE
+    role: str | None = None
+    place: Place | None = None
     index: int | None = None
-    tag: str = "tank2.level"
+    tag: str | None = None
     value: Value | None = None
 
 
@@ -64,9 +68,46 @@ async def falsify(bench: Bench, request: Request) -> Falsified:
     if request.kind not in _ATTACKS:
         raise UsageError(f"there is no falsification {request.kind!r}", f"choose one of {', '.join(_ATTACKS)}")
     roles = {bench.reader.name: target.source, bench.twin.name: target.twin}
-    if request.role not in roles:
-        raise UsageError(f"there is no log {request.role!r}", f"choose one of {', '.join(roles)}")
-    return await _ATTACKS[request.kind](target, roles[request.role], request)
+    only = bench.twin.name if request.kind == "twin-record" else bench.reader.name
+    role = request.role or only
+    if role not in roles:
+        raise UsageError(f"there is no log {role!r}", f"choose one of {', '.join(roles)}")
+    _check_options(request, role, only, bench.reader.name)
+    return await _ATTACKS[request.kind](target, roles[role], request)
+
+
+def _check_options(request: Request, role: str, only: str, reader: str) -> None:
+    """Raises UsageError for an option that means nothing here."""
+    if request.kind in _OF_ONE_LOG and role != only:
+        others = ", ".join(kind for kind in _ATTACKS if kind not in _OF_ONE_LOG)
+        raise UsageError(
+            f"{request.kind} is about the log of {only}, so --log {role} means nothing",
+            f"leave --log out; these take any: {others}",
+        )
+    if request.kind in _WITHOUT_PLACE and (request.place, request.index) != (None, None):
+        others = ", ".join(kind for kind in _ATTACKS if kind not in _WITHOUT_PLACE)
+        raise UsageError(f"{request.kind} has no --at and no --index", f"leave them out; these take them: {others}")
+    if (request.kind not in _OF_VALUES or role != reader) and (request.tag, request.value) != (None, None):
+        raise UsageError(
+            f"{request.kind} on the log of {role} has no --tag and no --to",
+            f"leave them out; these take them, on the log of {reader}: {', '.join(sorted(_OF_VALUES))}",
+        )
+
+
+def _wanted(target: Target, request: Request) -> tuple[str, Value | None]:
+    """The tag that is meant and its new value, of the tag's type. Raises UsageError for one that does not fit."""
+    name, value = request.tag or _USUAL_TAG, request.value
+    tag = next((tag for tag in target.tags if tag.name == name), None)
+    if tag is None or value is None:  # an unknown tag is told of where the record is known
+        return name, value
+    try:
+        if tag.type in (DataType.FLOAT32, DataType.FLOAT64) and type(value) is int:
+            value = float(value)
+        encode(tag, value)
+    except (InvalidData, OverflowError):
+        within = "true or false" if tag.type is DataType.BOOL else f"a number, such as one of {tag.low:g}..{tag.high:g}"
+        raise UsageError(f"--to {value}: {name} is {tag.type.value}, which cannot hold it", f"give {within}") from None
+    return name, value
 
 
 def _at(log: TargetLog, request: Request) -> int:
@@ -76,11 +117,11 @@ def _at(log: TargetLog, request: Request) -> int:
     if not log.sizes:
         raise UsageError(f"{log.origin} was not anchored yet", "run the bench longer, or name a record with --index")
     first, last = (log.sizes[-2] if len(log.sizes) > 1 else 0), log.sizes[-1] - 1
-    return {Place.FIRST: first, Place.MIDDLE: (first + last) // 2, Place.LAST: last}[request.place]
+    return {Place.FIRST: first, Place.MIDDLE: (first + last) // 2, Place.LAST: last}[request.place or Place.MIDDLE]
 
 
 async def _value(target: Target, log: TargetLog, request: Request) -> Falsified:
-    return records.change_value(target, log, _at(log, request), request.tag, request.value)
+    return records.change_value(target, log, _at(log, request), *_wanted(target, request))
 
 
 async def _delete(_: Target, log: TargetLog, request: Request) -> Falsified:
@@ -101,7 +142,7 @@ async def _tile(_: Target, log: TargetLog, request: Request) -> Falsified:
 
 async def _upper_tile(_: Target, log: TargetLog, request: Request) -> Falsified:
     count = published.published_size(log) >> 8
-    chosen = {Place.FIRST: 0, Place.MIDDLE: (count - 1) // 2, Place.LAST: count - 1}[request.place]
+    chosen = {Place.FIRST: 0, Place.MIDDLE: (count - 1) // 2, Place.LAST: count - 1}[request.place or Place.MIDDLE]
     return published.change_upper_tile(log, 1, max(chosen if request.index is None else request.index, 0))
 
 
@@ -119,7 +160,7 @@ async def _twin_record(target: Target, _: TargetLog, request: Request) -> Falsif
 
 async def _source_record(target: Target, _: TargetLog, request: Request) -> Falsified:
     index = _nearest(target.source, request, Kind.STATE)
-    return resigned.rewrite_state(target, target.source, index, request.tag, request.value)
+    return resigned.rewrite_state(target, target.source, index, *_wanted(target, request))
 
 
 def _nearest(log: TargetLog, request: Request, kind: Kind) -> int:
@@ -142,7 +183,7 @@ async def _chain(target: Target, log: TargetLog, request: Request) -> Falsified:
         raise UsageError(f"{log.origin} was not anchored yet", "run the bench longer")
     chosen = {Place.FIRST: heights[0], Place.MIDDLE: heights[len(heights) // 2], Place.LAST: heights[-1]}
     return await chain_attacks.rewrite_chain(
-        target.chain, chosen[request.place] if request.index is None else request.index
+        target.chain, chosen[request.place or Place.MIDDLE] if request.index is None else request.index
     )
 
 
@@ -162,6 +203,11 @@ _ATTACKS: dict[str, Attack] = {
     "chain": _chain,
 }
 """What does each kind of `testbed.attacks.kinds`."""
+
+_OF_ONE_LOG = frozenset({"twin-record", "source-record"})
+_OF_VALUES = frozenset({"value", "source-record"})
+_WITHOUT_PLACE = frozenset({"slot"})
+_USUAL_TAG = "tank2.level"
 
 
 def _log(bench: Bench, paths: Paths, role: str) -> TargetLog:

@@ -1,8 +1,6 @@
 """Makes a bench ready: keys, genesis, journal, and the trust file, once and all together."""
 
 import asyncio
-import json
-from dataclasses import dataclass
 from pathlib import Path
 
 from testbed.chain.artifact import load_artifact
@@ -19,6 +17,7 @@ from testbed.keys.files import write_secret
 from testbed.model import registry
 from testbed.record.schema import parameters_hash, schema_hash
 from testbed.rig.bench import Bench
+from testbed.rig.dev_chain import read_dev_chain
 from testbed.rig.paths import Paths
 from testbed.rig.recipe import parameters_of
 from testbed.rig.trust import Limits, Trust, TrustedBench, TrustedChain, TrustedLog, TrustedModel, write_trust
@@ -26,27 +25,6 @@ from testbed.store.files import write_atomic
 
 _LAG_S = 60.0
 """How far a twin may be behind before it counts as stalled, s."""
-
-
-@dataclass(frozen=True, slots=True)
-class DevChain:
-    """What makes a bench's own chain: chain id, genesis time in s, and the one funded account."""
-
-    chain_id: int
-    genesis_time_s: int
-    funded: str
-
-
-def read_dev_chain(paths: Paths) -> DevChain:
-    """The bench's own chain, from its genesis file. Raises UsageError where there is none."""
-    try:
-        document = json.loads(paths.chain_genesis.read_text(encoding="utf-8"))
-        (funded,) = document["alloc"]
-        return DevChain(document["config"]["chainId"], int(document["timestamp"], 16), funded)
-    except FileNotFoundError:
-        raise UsageError(f"{paths.chain_genesis}: there is no genesis file", "run `testbed init`") from None
-    except (ValueError, KeyError, TypeError) as error:
-        raise UsageError(f"{paths.chain_genesis}: not a genesis file: {error!r}", "run `testbed init` anew") from None
 
 
 def check_fresh(bench: Bench, trust_file: Path) -> None:

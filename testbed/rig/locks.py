@@ -20,6 +20,15 @@ def role_names(bench: Bench) -> tuple[str, ...]:
     return ("plc", *own_node, bench.reader.name, bench.twin.name, "anchor")
 
 
+def check_not_running(bench: Bench) -> None:
+    """Raises UsageError while any role of the bench runs."""
+    running = held_roles(bench)
+    if running:
+        raise UsageError(
+            f"bench {bench.name} runs already: {', '.join(running)}", "stop it first, or take another folder"
+        )
+
+
 @contextmanager
 def role_lock(bench: Bench, role: str) -> Iterator[None]:
     """Hold a role; the kernel lets go of it however the process ends. Raises UsageError where it is held."""
@@ -53,8 +62,9 @@ def held_roles(bench: Bench) -> list[str]:
 
 def is_held(bench: Bench, role: str) -> bool:
     """Whether a process runs the role now."""
-    with suppress(FileNotFoundError):
-        descriptor = os.open(Paths(bench.data).lock(role), os.O_RDWR | os.O_CLOEXEC)
+    # Who may not look at the lock runs no role of this bench. A shared lock needs no right to write.
+    with suppress(FileNotFoundError, PermissionError):
+        descriptor = os.open(Paths(bench.data).lock(role), os.O_RDONLY | os.O_CLOEXEC)
         try:
             # A shared lock: those who look do not take each other for the role.
             fcntl.flock(descriptor, fcntl.LOCK_SH | fcntl.LOCK_NB)

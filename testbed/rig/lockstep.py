@@ -6,17 +6,18 @@ Sockets, node and files are the real ones; only time and chance are handed in.
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 
+from testbed.attacks.lying import LyingDynamics
 from testbed.core.clock import VirtualClock
 from testbed.core.entropy import SeededEntropy
 from testbed.rig.bench import Bench
 from testbed.rig.initialize import initialize
+from testbed.rig.recipe import recipe_of
 from testbed.rig.roles.anchor import AnchorRole
 from testbed.rig.roles.chain import ChainRole
 from testbed.rig.roles.gateway import GatewayRole
 from testbed.rig.roles.plc import PlcRole
 from testbed.rig.roles.role import Role
 from testbed.rig.roles.twin import TwinRole
-from testbed.twin.mirror import Recipe
 
 START_NS = 1_767_225_600 * 10**9
 """2026-01-01T00:00:00Z: where every virtual clock starts."""
@@ -36,12 +37,12 @@ async def simulate(
     scans: int,
     seed: int,
     *,
-    recipe: Recipe | None = None,
+    lying_twin: bool = False,
     progress: Callable[[int], None] | None = None,
 ) -> Simulated:
     """Make the bench ready with seeded keys and run `scans` scans; every record is anchored at the end.
 
-    recipe: what the twin runs instead of the approved model; progress: called with each scan's number.
+    lying_twin: the twin runs another model under the approved one's name; progress: called with each scan's number.
     Raises UsageError where the data folder holds a bench already.
     """
     clock = VirtualClock(START_NS)
@@ -55,6 +56,9 @@ async def simulate(
         await _start(chain, started)
         gateway = GatewayRole(bench, clock, SeededEntropy(seed, "gateway"), modbus_port=plc.modbus.port, simulated=True)
         await _start(gateway, started)
+        recipe = recipe_of(bench)
+        if lying_twin:
+            recipe = replace(recipe, model=LyingDynamics(recipe.model))
         twin = TwinRole(bench, clock, SeededEntropy(seed, "twin"), simulated=True, recipe=recipe)
         await _start(twin, started)
         anchor = AnchorRole(bench, clock, chain.url)

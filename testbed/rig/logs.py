@@ -1,5 +1,6 @@
 """Opens the logs of a bench: for their one writer, and for those who follow them."""
 
+from contextlib import suppress
 from dataclasses import dataclass
 
 from testbed import __version__
@@ -7,7 +8,7 @@ from testbed.core.bodies import STARTED, TILES_REBUILT, Event, Genesis
 from testbed.core.clock import Clock
 from testbed.core.entropy import Entropy
 from testbed.core.entry import Kind
-from testbed.core.errors import UsageError
+from testbed.core.errors import InvalidData, StoreError, UsageError
 from testbed.keys.ed25519 import SigningKey
 from testbed.keys.files import read_secret
 from testbed.record.bodies import decode_body
@@ -64,10 +65,30 @@ def open_log(
     return log, store
 
 
+def check_real(bench: Bench) -> None:
+    """Raises UsageError for a simulated bench: its keys come from a seed that everybody knows.
+
+    A log that is missing or cannot be read is left to whoever opens it.
+    """
+    for role in (bench.reader.name, bench.twin.name):
+        with suppress(StoreError, InvalidData), LogStore.read(Paths(bench.data).log(role)) as store:
+            genesis = _genesis(store)
+            if genesis is not None and genesis.simulated:
+                raise UsageError(
+                    f"{store.path}: this bench was simulated: its keys come from a public seed",
+                    "make a bench of your own with `testbed init` in another folder; this one can be verified",
+                )
+
+
+def _genesis(store: LogStore) -> Genesis | None:
+    row = next(store.rows(0, 1), None)
+    body = decode_body(Kind.GENESIS, row.body or b"") if row is not None else None
+    return body if isinstance(body, Genesis) else None
+
+
 def _check_begun_so(bench: Bench, store: LogStore, configuration: Configuration) -> None:
-    row = next(store.rows(0, 1))
-    body = decode_body(Kind.GENESIS, row.body or b"")
-    if not isinstance(body, Genesis) or body.schema != configuration.schema:
+    genesis = _genesis(store)
+    if genesis is None or genesis.schema != configuration.schema:
         raise UsageError(
             f"{store.path}: this log was begun with another tag list than {bench.file} has",
             "name another data folder in [bench] data and run `testbed init`, or undo the change of the tags",

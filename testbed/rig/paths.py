@@ -9,6 +9,7 @@
 <data>/anchor/journal.jsonl   every transaction and block of the dev node
 <data>/chain/                 genesis.json, state
 <data>/plc/boot               restart counter of the emulated PLC
+<data>/plc/opcua.der          certificate of its OPC UA server, and opcua.pem, its key, 0600
 """
 
 from dataclasses import dataclass
@@ -68,3 +69,13 @@ class Paths:
     def plc_boot(self) -> Path:
         """Restart counter of the emulated PLC."""
         return self.role_folder("plc") / "boot"
+
+    @property
+    def plc_certificate(self) -> Path:
+        """Certificate of the PLC's OPC UA server, DER."""
+        return self.role_folder("plc") / "opcua.der"
+
+    @property
+    def plc_certificate_key(self) -> Path:
+        """The certificate's RSA key, PEM; 0600."""
+        return self.role_folder("plc") / "opcua.pem"

@@ -1,7 +1,6 @@
 """One role as a process: takes its lock, waits for what it reads, steps until it is told to stop, says how it goes."""
 
 import asyncio
-import json
 import logging
 import os
 import signal
@@ -13,14 +12,14 @@ from testbed.core.clock import Clock, SystemClock
 from testbed.core.entropy import Entropy, SystemEntropy
 from testbed.core.errors import ChainError, DeviceError, NodeUnreachable, StoreError, UsageError
 from testbed.rig.bench import Bench
-from testbed.rig.locks import is_held, role_lock, role_names
+from testbed.rig.locks import role_lock, role_names
+from testbed.rig.logs import check_real
 from testbed.rig.paths import Paths
-from testbed.rig.roles.role import Facts, Role
-from testbed.store.files import write_atomic
+from testbed.rig.roles.role import Role
+from testbed.rig.status import Status, running_node
 from testbed.store.sqlite import LogStore
 
 _LOG = logging.getLogger("testbed")
-_STATUS_S = 0.5
 _RETRY_S = (0.2, 0.5, 1.0, 2.0, 5.0)
 _WAIT_S = 0.05
 
@@ -28,7 +27,8 @@ _WAIT_S = 0.05
 async def run_role(bench: Bench, role: str, *, with_parent: bool = False) -> None:
     """Run `role` until SIGTERM or SIGINT, or until standard input ends where the process lives with its parent.
 
-    Raises UsageError for an unknown role or one that runs already; StoreError when its log is not what it left.
+    Raises UsageError for an unknown role, one that runs already, or a simulated bench; StoreError when its log is not
+    what it left.
     """
     if role not in role_names(bench):
         raise UsageError(f"there is no role {role!r}", f"choose one of {', '.join(role_names(bench))}")
@@ -37,9 +37,14 @@ async def run_role(bench: Bench, role: str, *, with_parent: bool = False) -> Non
     for number in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(number, stopping.set)
     if with_parent:
-        loop.add_reader(sys.stdin.fileno(), _stop_at_end, sys.stdin.fileno(), stopping)
+        try:
+            loop.add_reader(sys.stdin.fileno(), _stop_at_end, sys.stdin.fileno(), stopping)
+        except (OSError, ValueError) as error:  # a file, as /dev/null is, never waits; or there is no standard input
+            mend = "start it with a pipe on standard input, or leave --with-parent out"
+            raise UsageError(f"--with-parent: standard input cannot be waited on: {error}", mend) from None
+    check_real(bench)
     with role_lock(bench, role):
-        status = _Status(bench, role)
+        status = Status(bench, role)
         try:
             built = await _build(bench, role, stopping, status)
             if built is not None:
@@ -54,7 +59,7 @@ def _stop_at_end(descriptor: int, stopping: asyncio.Event) -> None:
         stopping.set()
 
 
-async def _drive(role: Role, stopping: asyncio.Event, status: "_Status") -> None:
+async def _drive(role: Role, stopping: asyncio.Event, status: Status) -> None:
     """Start, step by step, stop. Trouble with a device or a node is waited out; trouble with a log is not."""
     loop = asyncio.get_running_loop()
     await _patiently(role.start, stopping, status)
@@ -76,7 +81,7 @@ async def _drive(role: Role, stopping: asyncio.Event, status: "_Status") -> None
         await role.stop()
 
 
-async def _build(bench: Bench, role: str, stopping: asyncio.Event, status: "_Status") -> Role | None:
+async def _build(bench: Bench, role: str, stopping: asyncio.Event, status: Status) -> Role | None:
     """The role, once the logs and the node that it reads are there; None when told to stop before."""
     clock, entropy, paths = SystemClock(), SystemEntropy(), Paths(bench.data)
     needs = {bench.twin.name: [bench.twin.follows], "anchor": [bench.reader.name, bench.twin.name]}.get(role, [])
@@ -126,7 +131,7 @@ def _is_log(paths: Paths, role: str) -> bool:
         return False
 
 
-async def _patiently(action: Callable[[], object], stopping: asyncio.Event, status: "_Status") -> None:
+async def _patiently(action: Callable[[], object], stopping: asyncio.Event, status: Status) -> None:
     """Do `action`, again and again while the node does not answer."""
     for attempt in range(10**9):
         try:
@@ -148,40 +153,3 @@ async def _pause(stopping: asyncio.Event, seconds: float) -> None:
         return
     with suppress(TimeoutError):
         await asyncio.wait_for(stopping.wait(), seconds)
-
-
-class _Status:
-    """The role's status file: written when something changes, at most each half second."""
-
-    def __init__(self, bench: Bench, role: str) -> None:
-        self._path = Paths(bench.data).status(role)
-        self._last = ("", -1.0)
-        self.clear()  # a killed process left its own
-
-    def write(self, state: str, problem: str, facts: Facts) -> None:
-        now = asyncio.get_running_loop().time()
-        if state == self._last[0] and now - self._last[1] < _STATUS_S:
-            return
-        self._last = (state, now)
-        document = {"pid": os.getpid(), "state": state, "problem": problem, **facts}
-        write_atomic(self._path, json.dumps(document).encode())
-
-    def clear(self) -> None:
-        self._path.unlink(missing_ok=True)
-
-
-def read_status(bench: Bench, role: str) -> dict[str, int | str]:
-    """What a role says of itself; empty where it does not run, whatever a killed one left behind."""
-    if not is_held(bench, role):
-        return {}
-    try:
-        found = json.loads(Paths(bench.data).status(role).read_text(encoding="utf-8"))
-    except (FileNotFoundError, ValueError):
-        return {}
-    return found if isinstance(found, dict) else {}
-
-
-def running_node(bench: Bench) -> str | None:
-    """Address of the bench's own node, None where its role does not run."""
-    url = read_status(bench, "chain").get("url")
-    return None if url is None else str(url)

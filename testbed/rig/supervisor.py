@@ -11,8 +11,9 @@ from typing import BinaryIO
 
 from testbed.core.errors import TestbedError, UsageError
 from testbed.rig.bench import Bench
-from testbed.rig.locks import held_roles, role_names
+from testbed.rig.locks import check_not_running, role_names
 from testbed.rig.paths import Paths
+from testbed.rig.ports import check_ports
 
 _BACK_OFF_S = (0.5, 1.0, 2.0, 4.0)
 _EARLY_S = 10.0
@@ -53,11 +54,7 @@ class Supervisor:
 
         Raises UsageError when the bench runs already, TestbedError when a role cannot be kept alive.
         """
-        running = held_roles(self._bench)
-        if running:
-            raise UsageError(
-                f"bench {self._bench.name} runs already: {', '.join(running)}", "stop it first, or take another folder"
-            )
+        check_not_running(self._bench)
         try:
             for child in self._children:
                 await self._start(child)
@@ -105,6 +102,7 @@ class Supervisor:
             return
         words = self._last_words(child)
         if code == _WRONG_USAGE:
+            await check_ports(self._bench, child.role)  # its own words name no mend for a whole bench
             raise UsageError(
                 f"role {child.role} cannot run: {words}", f"see {Paths(self._bench.data).output(child.role)}"
             )
@@ -112,6 +110,7 @@ class Supervisor:
         child.early_deaths = child.early_deaths + 1 if lived < _EARLY_S else 0
         most = _MOST_REFUSALS if code == TestbedError.exit_code else _MOST_EARLY_DEATHS
         if child.early_deaths > most:
+            await check_ports(self._bench, child.role)
             raise TestbedError(
                 f"role {child.role} ended {child.early_deaths} times soon after its start: {words}",
                 f"see {Paths(self._bench.data).output(child.role)}, and run `testbed verify`",

@@ -17,6 +17,7 @@ from testbed.keys.ed25519 import VerifierKey
 from testbed.rig.bench_errors import Problem, Section, Several, check_file, unknown
 from testbed.rig.bench_file import Slug
 from testbed.rig.toml_file import Loc, TomlFile, parse_toml, read_toml
+from testbed.store.files import write_new
 
 Origin = Annotated[
     str,
@@ -105,17 +106,18 @@ def parse_trust(text: str, label: str = "trust.toml") -> Trust:
 
 
 def write_trust(path: Path, trust: Trust) -> None:
-    """Write a new trust file. Raises UsageError where one stands: trust is not replaced behind an auditor's back."""
+    """Write a new trust file, on disk when this returns.
+
+    Raises UsageError where one stands: trust is not replaced behind an auditor's back.
+    """
     try:
-        handle = path.open("x", encoding="utf-8")
+        write_new(path, render_trust(trust).encode())
     except FileExistsError:
         mend = "keep it, or move it away yourself if it is to be trusted no longer"
         raise UsageError(f"{path}: a trust file stands here already; nothing was written", mend) from None
     except OSError as error:
         mend = "name a place that you may write to"
         raise UsageError(f"{path}: cannot be written: {error.strerror}", mend) from None
-    with handle:
-        handle.write(render_trust(trust))
 
 
 def render_trust(trust: Trust) -> str:
@@ -126,6 +128,11 @@ def render_trust(trust: Trust) -> str:
     blocks += [_block("[[model]]", _MODEL if first else "", model) for first, model in _with_first(trust.model)]
     blocks.append(_block("[limits]", _LIMITS, trust.limits))
     return "\n".join(blocks)
+
+
+def model_table(model: TrustedModel) -> str:
+    """The table that approves one model more."""
+    return _block("[[model]]", "", model).rstrip("\n")
 
 
 _HEAD = """\

@@ -34,6 +34,23 @@ def write_atomic(path: Path, data: bytes, *, durable: bool = False) -> None:
         raise StoreError(f"{path}: not written: {error.strerror}", "check free space and permissions") from error
 
 
+def write_new(path: Path, data: bytes) -> None:
+    """Write a file where none stands, whole or not at all, and on disk when this returns. The folder must be there.
+
+    Raises FileExistsError, with nothing changed, where one stands; OSError when the disk refuses.
+    """
+    aside = path.with_name(f".{path.name}.{os.getpid()}.new")
+    try:
+        with aside.open("wb") as handle:
+            handle.write(data)
+            handle.flush()
+            os.fsync(handle.fileno())
+        os.link(aside, path)  # unlike a renaming, this never replaces a file
+        sync_folder(path.parent)
+    finally:
+        aside.unlink(missing_ok=True)
+
+
 def sync_folder(folder: Path) -> None:
     """Make the names in `folder` durable (fsync of the directory)."""
     descriptor = os.open(folder, os.O_RDONLY)

@@ -13,6 +13,7 @@ from typing import Any
 
 from testbed.core.entry import Row
 from testbed.core.errors import StoreError
+from testbed.store.examined import Examined
 
 _APPLICATION_ID = 0x41545442  # "ATTB"
 _VERSION = 1
@@ -23,12 +24,16 @@ CREATE TABLE checkpoints (size INTEGER PRIMARY KEY, note BLOB NOT NULL) STRICT;
 
 
 class LogStore:
-    """The stored side of one log. `LogStore.create` for its one writer, `LogStore.read` for everybody else."""
+    """The stored side of one log.
+
+    `LogStore.create` for its one writer, `LogStore.read` for those who follow it, `LogStore.examine` for an auditor.
+    """
 
     def __init__(self, path: Path, connection: sqlite3.Connection, *, writes: bool) -> None:
         self.path = path
         self._connection = connection
         self._writes = writes
+        self._examined: Examined | None = None
 
     @classmethod
     def create(cls, path: Path) -> "LogStore":
@@ -62,6 +67,33 @@ class LogStore:
             raise
         return cls(path, connection, writes=False)
 
+    @classmethod
+    def examine(cls, path: Path) -> "LogStore":
+        """Open the log as it stands now and write nothing beside it, so that no right to write is needed.
+
+        SQLite makes files beside a log that it reads, so one that is being written, or whose writer was killed, is
+        copied to a private temporary folder. Raises StoreError where there is no log, or it changes too fast.
+        """
+        if not path.is_file():
+            raise StoreError(f"{path}: there is no log here", "start the bench once with `testbed up`")
+        examined = Examined(path)
+        try:
+            connection = sqlite3.connect(examined.address, uri=True, isolation_level=None, timeout=10)
+            try:
+                _check_version(path, connection)
+            except BaseException:
+                connection.close()
+                raise
+        except sqlite3.Error as error:
+            examined.close()
+            raise _unreadable(path, error) from error
+        except BaseException:
+            examined.close()
+            raise
+        store = cls(path, connection, writes=False)
+        store._examined = examined
+        return store
+
     def close(self) -> None:
         """Let go of the file; a writer first moves the write-ahead log into the database and empties it."""
         if self._writes:
@@ -70,6 +102,8 @@ class LogStore:
                 self._connection.execute("PRAGMA busy_timeout = 1000")
                 self._connection.execute("PRAGMA wal_checkpoint(TRUNCATE)")
         self._connection.close()
+        if self._examined is not None:
+            self._examined.close()
 
     def __enter__(self) -> "LogStore":
         return self
@@ -136,11 +170,14 @@ class LogStore:
             self._connection.execute("BEGIN")
             try:
                 found = self._select("SELECT idx, entry, salt, body FROM records ORDER BY idx")
-                return [Row(*columns) for columns in found], list(self.checkpoints())
+                everything = [Row(*columns) for columns in found], list(self.checkpoints())
             finally:
                 self._connection.execute("COMMIT")
         except sqlite3.Error as error:
             raise _unreadable(self.path, error) from error
+        if self._examined is not None:
+            self._examined.check_unchanged()
+        return everything
 
     def _select(self, query: str, arguments: tuple[int, ...] = ()) -> Iterator[tuple[Any, ...]]:
         try:

@@ -68,13 +68,14 @@ class Publisher:
                 write_atomic(file, data)
             if found not in (None, data):
                 rebuilt.append(path)
+        # As in `publish`: until this file is there, readers follow the older one, which may ask for older partials.
+        write_atomic(self._folder / "checkpoint", note)
         for stale in self._folder.glob("tile/**/*.p/*"):
             if str(stale.relative_to(self._folder)) not in partials:
                 stale.unlink()
         # Files that a killed writer had not given their name yet.
         for unfinished in self._folder.glob("**/.*.tmp"):
             unfinished.unlink()
-        write_atomic(self._folder / "checkpoint", note)
         self._due, self._partials, self._published = [], set(partials), note
         return sorted(rebuilt)
 

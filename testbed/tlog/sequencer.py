@@ -14,10 +14,8 @@ from testbed.keys.checkpoint import open_checkpoint, sign_checkpoint
 from testbed.keys.ed25519 import SigningKey
 from testbed.merkle.tree import CompactRange, leaf_hash
 from testbed.record.bodies import encode_body, kind_of
-from testbed.record.entry import commitment, decode_entry, encode_entry
+from testbed.record.entry import SALT_SIZE, commitment, decode_entry, encode_entry
 from testbed.tlog.publisher import Publisher
-
-SALT_SIZE = 16
 
 
 class RecordStore(Protocol):
@@ -115,6 +113,13 @@ class Log:
                 raise self._disagrees("there are records and no checkpoint")
             return
         size, note = latest
+        origin = note.partition(b"\n")[0].decode(errors="replace")
+        if origin != self.origin:
+            raise self._disagrees(
+                f"its checkpoint of size {size} is not valid for it: it is of origin {origin}, and the bench says"
+                f" {self.origin}",
+                "undo the change of names in the bench file, or make a new bench in another data folder",
+            )
         try:
             signed = open_checkpoint(note, self._key.verifier(), self.origin)
         except InvalidData as error:
@@ -134,8 +139,8 @@ class Log:
         if found is None or open_checkpoint(found[1], self._key.verifier(), self.origin) != signed:
             raise self._disagrees(f"its published checkpoint of size {signed.size} is not in the store")
 
-    def _disagrees(self, what: str) -> StoreError:
+    def _disagrees(self, what: str, mend: str = "") -> StoreError:
         return StoreError(
             f"{self._store.path}: the log {self.origin} is not what its writer left: {what}",
-            "run `testbed verify` to see what was changed; start a new bench in another data folder",
+            mend or "run `testbed verify` to see what was changed; start a new bench in another data folder",
         )

@@ -55,7 +55,7 @@ def read_log(origin: str, store: Path, published: Path) -> LogEvidence:
     """One log as it stands on disk: tiles first, then the records, which are never behind them."""
     try:
         note, tiles = _read_tiles(published)
-        with LogStore.read(store) as log:
+        with LogStore.examine(store) as log:
             rows, checkpoints = log.snapshot()
     except StoreError as error:
         return LogEvidence(origin, problem=error.problem)

@@ -133,6 +133,28 @@ async def test_silence_gives_one_heartbeat_each_interval(shown: Scan | None) -> 
     assert await bench.step(Scan(1, 2))
 
 
+class SetBack:
+    """A clock that somebody set back by an hour."""
+
+    def __init__(self, clock: VirtualClock) -> None:
+        self._clock = clock
+
+    def now_ns(self) -> int:
+        return self._clock.now_ns() - 3600 * SECOND
+
+
+async def test_a_clock_that_was_set_back_does_not_silence_the_heartbeat() -> None:
+    line, records, clock = Line(Scan(1, 1)), Records(), VirtualClock(10_000 * SECOND)
+    gateway = Gateway("cell", line, records, clock, HEARTBEAT)
+    assert await gateway.step()
+    gateway._clock = SetBack(clock)  # as an operating system's clock is set under a process
+    for _ in range(12):
+        clock.advance(SECOND)
+        assert not await gateway.step()
+    beats = [body for body in records.bodies if isinstance(body, Heartbeat)]
+    assert [later.receive_time_ns - beats[0].receive_time_ns for later in beats] == [0, HEARTBEAT, 2 * HEARTBEAT]
+
+
 async def test_a_plc_that_never_answered_gives_heartbeats_too() -> None:
     bench = Bench()
     for _ in range(12):

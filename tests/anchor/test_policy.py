@@ -19,6 +19,8 @@ SECOND = 10**9
         (10, 11, 0, True),
         (10, 1, 60, True),
         (10, 0, 1000, False),
+        (10, 1, -1, True),
+        (10, 0, -1, False),
     ],
 )
 def test_when_it_is_due(every: int, waiting: int, waited_s: int, due: bool) -> None:

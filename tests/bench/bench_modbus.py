@@ -8,53 +8,34 @@ import asyncio
 import socket
 import statistics
 import struct
-import subprocess
-import sys
 import time
-from collections.abc import Callable, Iterator
-from contextlib import ExitStack, closing, contextmanager
+from contextlib import closing
+from functools import partial
 from pathlib import Path
 
 from pymodbus.client import AsyncModbusTcpClient
 
+from tests.bench.measure import ROUNDS, compare, serving, table
+
 SERVE = Path(__file__).parents[1] / "fieldbus" / "serve_modbus.py"
 LOCAL = "127.0.0.1"
 REGISTERS = 125
-ROUNDS = 7
-"""Measurements of each kind, in turn; the ratio is the median over the rounds, since a shared machine has its moods."""
 READS = 3000
 AT_ONCE = 16
 REQUEST = struct.pack(">HHHBBHH", 1, 0, 6, 1, 3, 0, REGISTERS)
 ANSWER = 9 + 2 * REGISTERS
 
-Measure = Callable[[int], float]
-
 
 def main() -> None:
     """Print the table."""
-    kinds: dict[str, Measure] = {"waited": waited, "raw": raw, "pipelined": pipelined}
-    print(f"{'125 registers':<14} {'stock':>9} {'ours':>9}   ours / stock, median of {ROUNDS} rounds (least..most)")
-    with ExitStack() as stack:
-        stock, ours = stack.enter_context(serving("stock")), stack.enter_context(serving("ours"))
-        for name, measure in kinds.items():
-            if measure is pipelined:
-                print(f"{name:<14} {'-':>9} {statistics.median(measure(ours) for _ in range(ROUNDS)):>7,.0f}/s")
-                continue
-            pairs = [(measure(stock), measure(ours)) for _ in range(ROUNDS)]
-            ratios = [new / old for old, new in pairs]
-            theirs, mine = (statistics.median(column) for column in zip(*pairs, strict=True))
-            spread = f"{statistics.median(ratios):.2f} ({min(ratios):.2f}..{max(ratios):.2f})"
-            print(f"{name:<14} {theirs:>7,.0f}/s {mine:>7,.0f}/s   {spread}")
-
-
-@contextmanager
-def serving(kind: str) -> Iterator[int]:
-    """The port of a server of that kind, which ends with the block."""
-    program = (sys.executable, str(SERVE), kind)
-    with subprocess.Popen(program, stdin=subprocess.PIPE, stdout=subprocess.PIPE) as process:
-        assert process.stdout is not None  # it was asked for
-        yield int(process.stdout.readline())
-        process.communicate()
+    rows = []
+    with serving(SERVE, "stock") as stock, serving(SERVE, "ours") as ours:
+        for name, measure in {"waited": waited, "raw": raw}.items():
+            (one,) = compare(partial(measure, stock.port), partial(measure, ours.port))
+            rows.append((name, *one.cells()))
+        alone = statistics.median(pipelined(ours.port) for _ in range(ROUNDS))
+    rows.append(("pipelined", "-", f"{alone:,.0f}/s", "-"))
+    table((f"reads of {REGISTERS} registers", "stock", "ours", "ours / stock"), *rows)
 
 
 def waited(port: int) -> float:

@@ -15,6 +15,8 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from testbed.attacks.kinds import KINDS
+from testbed.rig import falsifying
 from testbed.rig.default import default_text
 
 if TYPE_CHECKING:
@@ -88,6 +90,18 @@ def test_a_trust_file_with_other_keys_finds_a_wrong_key(typed: Type, simulated: 
         (("value", "--log", "nosuch"), "nosuch"),
         (("upper-tile",), ""),
         (("chain", "--index", "4000"), "4000"),
+        (("value", "--tag", "control.mode", "--to", "99999"), "control.mode is uint16"),
+        (("value", "--tag", "control.mode", "--to", "1.5"), "control.mode is uint16"),
+        (("value", "--tag", "estop.active", "--to", "1"), "estop.active is bool"),
+        (("value", "--to", "1e300"), "tank2.level is float32"),
+        (("value", "--to", "9" * 400), "tank2.level is float32"),
+        (("source-record", "--to", "true"), "tank2.level is float32"),
+        (("slot", "--tag", "tank2.level"), "slot on the log of gateway has no --tag and no --to"),
+        (("slot", "--at", "first"), "slot has no --at and no --index"),
+        (("delete", "--to", "1"), "delete on the log of gateway has no --tag and no --to"),
+        (("value", "--log", "twin", "--to", "1"), "value on the log of twin has no --tag and no --to"),
+        (("twin-record", "--log", "gateway"), "twin-record is about the log of twin"),
+        (("source-record", "--log", "twin"), "source-record is about the log of gateway"),
     ],
 )
 def test_a_falsification_that_makes_no_sense_changes_nothing(
@@ -99,6 +113,75 @@ def test_a_falsification_that_makes_no_sense_changes_nothing(
     assert problem in said.err
     assert "mend: " in said.err
     assert typed("verify", "--bench", "lab/bench.toml").code == 0
+
+
+def test_a_whole_number_will_do_for_a_float(typed: Type, simulated: Path) -> None:
+    shutil.copytree(simulated, "lab")
+    done = typed("falsify", "value", "--to", "99999", "--bench", "lab/bench.toml")
+    assert (done.code, done.err) == (0, "")
+    assert " to 99999 m, in the store" in done.out
+    assert typed("verify", "--bench", "lab/bench.toml").code == 1
+
+
+def test_every_kind_that_is_listed_is_done_by_something() -> None:
+    assert list(falsifying._ATTACKS) == list(KINDS)  # the one place that says who does what
+
+
+def everything(folder: Path) -> dict[str, tuple[bytes, int]]:
+    files = (path for path in folder.rglob("*") if path.is_file())
+    return {str(path): (path.read_bytes(), path.stat().st_mtime_ns) for path in files}
+
+
+@pytest.mark.parametrize("command", ["verify", "status"])
+def test_to_look_at_a_bench_leaves_it_as_it_is(typed: Type, simulated: Path, command: str) -> None:
+    shutil.copytree(simulated, "lab")
+    for path in Path("lab").rglob("log.sqlite-*"):  # a reader that left last could not remove them; they are empty
+        path.unlink()
+    before = everything(Path("lab"))
+    assert typed(command, "--bench", "lab/bench.toml").code == 0
+    assert everything(Path("lab")) == before
+
+
+def test_a_log_that_cannot_be_read_has_no_size(typed: Type, simulated: Path) -> None:
+    shutil.copytree(simulated, "lab")
+    Path("lab/.testbed/twin/log.sqlite").write_bytes(b"no database" * 100)
+    Path("lab/.testbed/chain/genesis.json").write_text("{}", encoding="utf-8")
+    said = typed("status", "--bench", "lab/bench.toml")
+    assert said.code == 3
+    assert "cannot be read: lab/.testbed/twin/log.sqlite: SQLite cannot read the log" in said.out
+    assert "source log 42 records" in said.out
+    as_json = typed("status", "--json", "--bench", "lab/bench.toml")
+    assert (as_json.code, len(json.loads(as_json.out)["problems"])) == (3, 1)
+    found = typed("doctor", "--bench", "lab/bench.toml").out
+    assert "FAIL  logs        lab/.testbed/twin/log.sqlite: SQLite cannot read the log" in found
+    assert "FAIL  genesis     lab/.testbed/chain/genesis.json: not a genesis file" in found
+    assert found.count("FAIL") == found.count("mend: ")
+
+
+@pytest.mark.parametrize(
+    "arguments", [("init", "--in", "file"), ("init", "--in", "/proc/x"), ("simulate", "file"), ("simulate", "file/x")]
+)
+def test_a_folder_that_cannot_be_made_is_named(typed: Type, arguments: tuple[str, ...]) -> None:
+    Path("file").touch()
+    said = typed(*arguments)
+    assert (said.code, said.out) == (2, "")
+    assert said.err.startswith(f"error: {arguments[-1]}: no folder can be made here: ")
+    assert "mend: name a folder" in said.err
+
+
+def test_a_role_cannot_live_with_a_parent_that_says_nothing(simulated: Path) -> None:
+    command = [sys.executable, "-m", "testbed.cli.main", "run", "twin", "--with-parent"]
+    said = subprocess.run(
+        [*command, "--bench", str(simulated / "bench.toml")],
+        stdin=subprocess.DEVNULL,
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=False,
+    )
+    assert said.returncode == 2
+    assert "--with-parent: standard input cannot be waited on" in said.stderr
+    assert "mend: start it with a pipe" in said.stderr
 
 
 def test_a_falsification_says_what_is_to_be_found(typed: Type, simulated: Path) -> None:
@@ -150,7 +233,7 @@ def test_a_doctor_finds_what_is_wrong_with_a_bench(typed: Type, simulated: Path)
     assert typed("simulate", "other", "--scans", "1", "--seed", "9").code == 0
     Path("lab/trust.toml").write_bytes(Path("other/trust.toml").read_bytes())
     said = typed("doctor", "--bench", str(bench))
-    assert "FAIL  trust file  lab/trust.toml does not trust the key of water-cell/gateway" in said.out
+    assert "FAIL  trust file  lab/bench.toml: reader.name has a key in lab/.testbed/gateway/key that is not" in said.out
     assert said.out.count("FAIL") == said.out.count("mend: ")
 
 

@@ -1,5 +1,6 @@
-"""Malformed OPC UA chunks over sockets: `fuzz_opcua.py PORT COUNT SEED`. Ends with 0 once COUNT chunks are sent.
+"""Malformed OPC UA chunks over sockets: `fuzz_opcua.py PORT COUNT SEED [OPN]`. Ends with 0 once COUNT chunks are sent.
 
+OPN: a file with the opening of an encrypted channel, as the server takes it; some of the chunks come of it.
 It knows the protocol by itself, standard library only. A server may answer or hang up as it likes.
 """
 
@@ -7,6 +8,7 @@ import random
 import socket
 import struct
 import sys
+from pathlib import Path
 
 HELLO = struct.pack("<4s6Ii", b"HELF", 32, 0, 65535, 65535, 0, 0, -1)
 _POLICY = b"http://opcfoundation.org/UA/SecurityPolicy#None"
@@ -94,9 +96,9 @@ def arguments(rng: random.Random) -> bytes:
     )
 
 
-def without_answers(rng: random.Random) -> bytes:
+def without_answers(rng: random.Random, secured: bytes) -> bytes:
     """What a stranger sends blindly."""
-    match rng.randrange(4):
+    match rng.randrange(5 if secured else 4):
         case 0:
             return rng.randbytes(rng.randint(1, 200))
         case 1:
@@ -106,6 +108,10 @@ def without_answers(rng: random.Random) -> bytes:
             body = rng.randbytes(rng.randint(0, 80))
             size = rng.choice((8 + len(body), *_NUMBERS))
             return HELLO + kind + rng.choice((b"F", b"C", b"A", b"?")) + struct.pack("<I", size) + body
+        case 4:
+            message = mutated(rng, secured)
+            size = len(message) if rng.random() < 0.8 else rng.choice(_NUMBERS)
+            return HELLO + b"OPNF" + struct.pack("<I", size) + message[8:]
         case _:
             return HELLO + mutated(rng, opening())
 
@@ -132,7 +138,7 @@ def talk(rng: random.Random, port: int, session: bool, left: int) -> int:
     return max(sent, 1)
 
 
-def run(port: int, count: int, seed: int) -> None:
+def run(port: int, count: int, seed: int, secured: bytes = b"") -> None:
     rng = random.Random(seed)  # the same chunks every time
     sent = 0
     while sent < count:
@@ -143,7 +149,7 @@ def run(port: int, count: int, seed: int) -> None:
                 continue
             with socket.create_connection(("127.0.0.1", port), timeout=10) as one:
                 sent += 1
-                one.sendall(without_answers(rng))
+                one.sendall(without_answers(rng, secured))
                 if kind < 0.1:
                     one.shutdown(socket.SHUT_WR)
                     one.recv(1)
@@ -153,4 +159,5 @@ def run(port: int, count: int, seed: int) -> None:
 
 
 if __name__ == "__main__":
-    run(*map(int, sys.argv[1:4]))
+    PORT, COUNT, SEED = map(int, sys.argv[1:4])
+    run(PORT, COUNT, SEED, Path(sys.argv[4]).read_bytes() if sys.argv[4:] else b"")

@@ -2,7 +2,6 @@
 
 import asyncio
 import shutil
-from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -16,7 +15,6 @@ from testbed.rig.bench import Bench, load_bench
 from testbed.rig.default import default_text
 from testbed.rig.falsifying import Place, Request, falsify
 from testbed.rig.lockstep import simulate
-from testbed.rig.recipe import recipe_of
 from testbed.verify.verdict import Report
 
 ROLES = ("gateway", "twin")
@@ -128,27 +126,10 @@ def test_a_request_that_makes_no_sense_changes_nothing(bench: Bench) -> None:
     assert report_on(bench).verdict is Verdict.GENUINE
 
 
-class Liar:
-    """The approved model, but for what it says: the last output is off by a little, always."""
-
-    def __init__(self, honest: object) -> None:
-        self._honest = honest
-
-    def initial(self, parameters: dict[str, float]) -> tuple[float, ...]:
-        return self._honest.initial(parameters)  # type: ignore[attr-defined, no-any-return]  # a model is a module
-
-    def step(
-        self, parameters: dict[str, float], state: tuple[float, ...], inputs: tuple[float | None, ...]
-    ) -> tuple[tuple[float, ...], tuple[float, ...]]:
-        after, outputs = self._honest.step(parameters, state, inputs)  # type: ignore[attr-defined]  # as above
-        return after, (*outputs[:-1], outputs[-1] + 0.001)
-
-
 def test_a_twin_that_lied_from_the_start_is_one_finding(tmp_path: Path) -> None:
     (tmp_path / "bench.toml").write_text(default_text(), encoding="utf-8")
     bench = load_bench(tmp_path / "bench.toml")
-    honest = recipe_of(bench)
-    asyncio.run(simulate(bench, 60, 9, recipe=replace(honest, model=Liar(honest.model))))
+    asyncio.run(simulate(bench, 60, 9, lying_twin=True))
     report = report_on(bench)
     # Genesis, parameters, the first peer; then its first record.
     assert [(one.what, one.layer, one.origin, one.index) for one in report.findings] == [

@@ -462,7 +462,7 @@ FAULTS: dict[str, tuple[list[tuple[str, str]], int | None, str, str]] = {
         [("shift = 0", "shift = 57000")],
         44,
         "chain.port: 8545 shifted by 57000 is 65545, which is no port",
-        "shift ports by -8544..56990, or take another port",
+        "shift ports by -4839..56990, or take another port",
     ),
     "two servers on one port": (
         [("port = 4840", "port = 5020")],

@@ -10,7 +10,7 @@ from testbed.rig.bench import Bench, load_bench
 from testbed.rig.default import default_text
 from testbed.rig.locks import held_roles, role_lock
 from testbed.rig.paths import Paths
-from testbed.rig.process import read_status
+from testbed.rig.status import read_status
 
 
 @pytest.fixture

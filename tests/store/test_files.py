@@ -1,5 +1,6 @@
 """Files that a reader sees whole or not at all."""
 
+import os
 import subprocess
 import sys
 import threading
@@ -8,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from testbed.core.errors import StoreError
-from testbed.store.files import write_atomic
+from testbed.store.files import write_atomic, write_new
 
 # Replaces a file while the system lets no file grow beyond 10 kB; then again without that limit.
 REFUSED = """
@@ -84,3 +85,26 @@ def test_a_place_that_cannot_hold_a_file_is_named(tmp_path: Path) -> None:
             write_atomic(path, b"new")
     assert (tmp_path / "file").read_bytes() == b"kept"
     assert sorted(file.name for file in tmp_path.rglob("*")) == ["file", "folder", "within"]
+
+
+def test_a_new_file_is_written_whole_and_never_over_another(tmp_path: Path) -> None:
+    path = tmp_path / "trust.toml"
+    write_new(path, b"mine")
+    with pytest.raises(FileExistsError):
+        write_new(path, b"another")
+    assert [(file.name, file.read_bytes()) for file in tmp_path.iterdir()] == [("trust.toml", b"mine")]
+    with pytest.raises(FileNotFoundError):
+        write_new(tmp_path / "absent" / "trust.toml", b"mine")
+
+
+def test_a_new_file_has_no_name_before_it_is_on_disk(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    path = tmp_path / "trust.toml"
+
+    def refuse(_: int) -> None:
+        assert not path.exists()
+        raise OSError(5, "Input/output error")
+
+    monkeypatch.setattr(os, "fsync", refuse)
+    with pytest.raises(OSError, match="Input/output error"):
+        write_new(path, b"mine")
+    assert list(tmp_path.iterdir()) == []

@@ -17,7 +17,9 @@ from testbed.keys.checkpoint import open_checkpoint, sign_checkpoint
 from testbed.keys.ed25519 import SigningKey
 from testbed.merkle.tiles import encode_bundle, entry_bundles, tile_hashes, tile_widths
 from testbed.merkle.tree import Tree, leaf_hash
+from testbed.store.files import write_atomic
 from testbed.store.sqlite import LogStore
+from testbed.tlog import publisher
 from testbed.tlog.publisher import Publisher
 from testbed.tlog.sequencer import Log
 
@@ -115,6 +117,32 @@ def test_another_key_does_not_continue_a_log(store: Path, key: SigningKey) -> No
     for other in (SigningKey.from_seed(key.name, bytes(32)), SigningKey.from_seed("another/log", key.seed)):
         with LogStore.create(store) as opened, pytest.raises(StoreError, match="is not valid"):
             Log(other, opened, Publisher(store.parent / "tlog"), NoEntropy())
+
+
+def test_a_log_of_another_name_is_named(store: Path, key: SigningKey) -> None:
+    other = SigningKey.from_seed("another/log", key.seed)
+    with LogStore.create(store) as opened, pytest.raises(StoreError) as raised:
+        Log(other, opened, Publisher(store.parent / "tlog"), NoEntropy())
+    assert f"it is of origin {key.name}, and the bench says another/log" in raised.value.problem
+    assert raised.value.mend.startswith("undo the change of names in the bench file")
+
+
+def test_older_partials_go_only_once_the_newer_checkpoint_is_there(
+    store: Path, open_log: OpenLog, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A reader of what was published at size 3 finds its tiles until size 5 is published, also across a crash."""
+    folder = store.parent / "tlog"
+
+    def refuse(path: Path, data: bytes) -> None:
+        if path.name == "checkpoint":
+            raise StoreError("the disk is full")
+        write_atomic(path, data)
+
+    monkeypatch.setattr(publisher, "write_atomic", refuse)
+    with pytest.raises(StoreError, match="the disk is full"), open_log():
+        pass
+    for tile in (*tile_widths(3), *entry_bundles(3)):
+        assert (folder / tile.path).is_file(), tile.path
 
 
 class NoEntropy:

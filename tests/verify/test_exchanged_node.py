@@ -7,7 +7,7 @@ from testbed.chain.rpc import Node
 from testbed.core.finding import Verdict, What
 from testbed.rig.auditing import approved_model, auditor
 from testbed.rig.bench import Bench
-from testbed.rig.initialize import read_dev_chain
+from testbed.rig.dev_chain import read_dev_chain
 from testbed.rig.paths import Paths
 from testbed.rig.trust import load_trust
 from testbed.verify.gather import gather

@@ -8,7 +8,7 @@ from testbed.chain.journal import read_journal
 from testbed.chain.rpc import Node
 from testbed.core.errors import ChainError, NodeUnreachable, StoreError
 from testbed.rig.bench import Bench
-from testbed.rig.initialize import read_dev_chain
+from testbed.rig.dev_chain import read_dev_chain
 from testbed.rig.paths import Paths
 from testbed.rig.roles.role import Facts
 from testbed.store.files import write_atomic

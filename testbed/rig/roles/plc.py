@@ -1,14 +1,18 @@
 """The role `plc`: the emulated PLC in front of the emulated plant."""
 
+import asyncio
+
+from testbed.core.clock import SystemClock
 from testbed.fieldbus.modbus_server import ModbusServer
-from testbed.fieldbus.opcua_server import OpcUaServer
+from testbed.fieldbus.opcua_server import APPLICATION_URI, OpcUaServer
+from testbed.keys.certificates import keep_certificate
 from testbed.plant.cell import CellParameters
-from testbed.plc.emulator import COUNTER_MASK, Emulator
+from testbed.plc.emulator import Emulator
 from testbed.plc.thread import ScanThread
 from testbed.rig.bench import Bench
+from testbed.rig.boot import count_boot
 from testbed.rig.paths import Paths
 from testbed.rig.roles.role import Facts
-from testbed.store.files import write_atomic
 
 
 class PlcRole:
@@ -25,12 +29,21 @@ class PlcRole:
             bench.tags,
             CellParameters(**bench.plant.parameters),
             bench.seed,
-            self._next_boot(),
+            count_boot(Paths(bench.data).plc_boot),
             bench.plc.scan_ms / 1000,
         )
         plc = bench.plc
         self.modbus = ModbusServer(bench.tags, self.emulator.image, plc.modbus.host, modbus_port, plc.modbus.unit)
-        self.opcua = OpcUaServer(bench.tags, self.emulator.image, plc.opcua.host, plc.opcua.port, plc.name)
+        paths = Paths(bench.data)
+        self.opcua = OpcUaServer(
+            bench.tags,
+            self.emulator.image,
+            plc.opcua.host,
+            plc.opcua.port,
+            plc.name,
+            certificate=paths.plc_certificate,
+            key=paths.plc_certificate_key,
+        )
         self._thread = ScanThread(self.emulator)
 
     async def start(self) -> None:
@@ -38,6 +51,7 @@ class PlcRole:
         if self._real_time:
             self._thread.start()
             if self._bench.plc.opcua.enabled:
+                await asyncio.to_thread(self._keep_certificate)
                 await self.opcua.start()
 
     async def step(self) -> None:
@@ -56,9 +70,14 @@ class PlcRole:
         image = self.emulator.image.snapshot()
         return {"scan": int(image["plc.scan"]), "overruns": self._thread.overruns, "modbus": self.modbus.port}
 
-    def _next_boot(self) -> int:
-        """The restart counter, one more each time; kept so that a restarted PLC is told from a running one."""
-        path = Paths(self._bench.data).plc_boot
-        boot = (int(path.read_text(encoding="ascii")) + 1) & COUNTER_MASK if path.is_file() else 1
-        write_atomic(path, str(boot).encode(), durable=True)
-        return boot
+    def _keep_certificate(self) -> None:
+        """Made at the first start, then kept: clients know the server by it. Making an RSA key may take a second."""
+        paths = Paths(self._bench.data)
+        keep_certificate(
+            paths.plc_certificate,
+            paths.plc_certificate_key,
+            name="Attestbed PLC",
+            uri=APPLICATION_URI,
+            hosts=("localhost", "127.0.0.1", self._bench.plc.opcua.host),
+            now_ns=SystemClock().now_ns(),
+        )

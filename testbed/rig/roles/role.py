@@ -31,6 +31,7 @@ class Publishing:
 
     def step(self) -> None:
         now = self._clock.now_ns()
-        if now - self._last_ns >= self._period_ns:
+        # Over as well when the clock was set back: else nothing came out until it is there again.
+        if not 0 <= now - self._last_ns < self._period_ns:
             self._log.publish()
             self._last_ns = now

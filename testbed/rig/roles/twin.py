@@ -38,8 +38,10 @@ class TwinRole:
 
     async def stop(self) -> None:
         """Consume what the source still holds, then end."""
-        while done := self._mirror.step():
-            self._records += done
+        before = -1
+        while before < self._mirror.consumed:  # a batch without a State gives no record, and more may stand behind it
+            before = self._mirror.consumed
+            self._records += self._mirror.step()
         self._log.publish()
         self._store.close()
         self._source.close()

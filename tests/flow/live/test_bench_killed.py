@@ -97,3 +97,17 @@ def test_a_bench_does_not_go_on_from_a_falsified_store(make_bench: MakeBench, re
     assert re.search(r"^error: role (gateway|twin|anchor) ended 2 times .*water-cell/gateway", said, re.MULTILINE), said
     assert re.search(r"mend: .*testbed verify", said)
     assert bench.verify() == before, "nothing was added to a log that is not what was signed"
+
+
+def test_a_bench_on_the_ports_of_another_one_does_not_start(make_bench: MakeBench, recorded: LiveBench) -> None:
+    first = make_bench("first", recorded)
+    second = make_bench("second", recorded)
+    second.file.write_bytes(first.file.read_bytes())
+    before = second.status()
+    up = first.up()
+    up.wait_for(lambda status: status["states"])
+    said = second.run("up", must=2)
+    assert re.match(r"error: plc\.modbus 127\.0\.0\.1:\d+: Address already in use\n  mend: .*--port-shift", said), said
+    assert second.status() == before
+    assert up.end() == 0, up.said()
+    first.genuine()

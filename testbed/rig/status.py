@@ -1,0 +1,50 @@
+"""What a running role says of itself, in a file beside its lock."""
+
+import asyncio
+import json
+import os
+
+from testbed.rig.bench import Bench
+from testbed.rig.locks import is_held
+from testbed.rig.paths import Paths
+from testbed.rig.roles.role import Facts
+from testbed.store.files import write_atomic
+
+_STATUS_S = 0.5
+
+
+class Status:
+    """The role's status file: written when something changes, at most each half second."""
+
+    def __init__(self, bench: Bench, role: str) -> None:
+        self._path = Paths(bench.data).status(role)
+        self._last = ("", -1.0)
+        self.clear()  # a killed process left its own
+
+    def write(self, state: str, problem: str, facts: Facts) -> None:
+        now = asyncio.get_running_loop().time()
+        if state == self._last[0] and now - self._last[1] < _STATUS_S:
+            return
+        self._last = (state, now)
+        document = {"pid": os.getpid(), "state": state, "problem": problem, **facts}
+        write_atomic(self._path, json.dumps(document).encode())
+
+    def clear(self) -> None:
+        self._path.unlink(missing_ok=True)
+
+
+def read_status(bench: Bench, role: str) -> dict[str, int | str]:
+    """What a role says of itself; empty where it does not run, whatever a killed one left behind."""
+    if not is_held(bench, role):
+        return {}
+    try:
+        found = json.loads(Paths(bench.data).status(role).read_text(encoding="utf-8"))
+    except (OSError, ValueError):
+        return {}
+    return found if isinstance(found, dict) else {}
+
+
+def running_node(bench: Bench) -> str | None:
+    """Address of the bench's own node, None where its role does not run."""
+    url = read_status(bench, "chain").get("url")
+    return None if url is None else str(url)

@@ -1,0 +1,98 @@
+"""Anchors a second, each awaited, on a real node: are the last as quick as the first, and what is ours of it?
+
+The submitter writes and syncs its journal, asks the node for nonce, newest block and proof, and sends one transaction
+a block. The bare loop hands the very same signed transactions to a second node, each right after ours, and waits for
+their receipts. ANCHORS says how many; 20000 takes some minutes.
+"""
+
+import asyncio
+import hashlib
+import os
+import statistics
+import tempfile
+import time
+from pathlib import Path
+
+from testbed.anchor.submitter import Submitter
+from testbed.chain.artifact import load_artifact
+from testbed.chain.devnode import ARGUMENTS, DevNode
+from testbed.chain.journal import Journal
+from testbed.chain.registry import address_of, contract_address
+from testbed.chain.rpc import Node
+from testbed.chain.steps import Head, Intent
+from testbed.core.checkpoint import Checkpoint
+from testbed.core.clock import SystemClock
+from testbed.keys.checkpoint import sign_checkpoint
+from testbed.keys.ed25519 import SigningKey
+from testbed.merkle.tree import Tree
+from tests.bench.measure import of, table
+
+KEY = bytes([0x11]) * 32
+CHAIN_ID = 31337
+START_S = 1_700_000_000
+PART = 100
+"""Anchors that the first and the last figure are taken over."""
+
+
+def main() -> None:
+    """Print the table."""
+    count = int(os.environ.get("ANCHORS", "2000"))
+    with tempfile.TemporaryDirectory() as folder:
+        bare, ours = asyncio.run(measure(Path(folder), count))
+    rows = []
+    parts = {f"first {PART}": slice(PART), f"last {PART} of {count:,}": slice(-PART, None)}
+    for name, part in parts.items():
+        one = of([1 / seconds for seconds in bare[part]], [1 / seconds for seconds in ours[part]])
+        rows.append((name, *one.cells()))
+    table(("anchors a second, awaited", "bare node", "ours", "ours / bare"), *rows)
+    grown = [statistics.median(seconds[-PART:]) / statistics.median(seconds[:PART]) for seconds in (bare, ours)]
+    print(f"median of the last {PART} / first {PART}, in time: bare {grown[0]:.2f}, ours {grown[1]:.2f}")
+
+
+async def measure(folder: Path, count: int) -> tuple[list[float], list[float]]:
+    """Seconds of each anchor, on the bare node and through the submitter, after the deployment."""
+    account = address_of(KEY)
+    nodes = [await DevNode.start(folder / name, CHAIN_ID, START_S, account) for name in ("ours", "bare")]
+    try:
+        async with Node(nodes[0].url) as node, Node(nodes[1].url) as other:
+            genesis = await node.block(0)
+            assert genesis is not None  # every chain has one
+            head = Head(CHAIN_ID, genesis.hash, await node.version(), ARGUMENTS, account, contract_address(account, 0))
+            with Journal.create(folder / "journal.jsonl", head) as journal:
+                submitter = Submitter(node, journal, KEY, SystemClock(), dev_node=True)
+                await submitter.catch_up(load_artifact())
+                await again(other, journal.steps[-1].intent)
+                return await anchored(submitter, journal, other, count)
+    finally:
+        for one in nodes:
+            await one.stop()
+
+
+async def anchored(submitter: Submitter, journal: Journal, other: Node, count: int) -> tuple[list[float], list[float]]:
+    """A log that grows by one record from anchor to anchor."""
+    key, tree = SigningKey.from_seed("bench.example/source", bytes(32)), Tree()
+    bare, ours = [], []
+    for size in range(1, count + 1):
+        tree.append(hashlib.sha256(size.to_bytes(8, "big")).digest())
+        note = sign_checkpoint(Checkpoint(key.name, size, tree.root()), key)
+        path = tree.consistency_path(size - 1) if size > 1 else []
+        started = time.perf_counter()
+        await submitter.anchor(key.name, size, tree.root(), note, path)
+        mined = time.perf_counter()
+        await again(other, journal.steps[-1].intent)
+        ours.append(mined - started)
+        bare.append(time.perf_counter() - mined)
+    return bare, ours
+
+
+async def again(node: Node, intent: Intent) -> None:
+    """The same transaction at the same time, awaited."""
+    if intent.timestamp is not None:
+        await node.set_next_timestamp(intent.timestamp)
+    receipt = await node.wait_for_receipt(await node.send(intent.transaction))
+    if not receipt.succeeded:
+        raise RuntimeError("the contract refused an anchor")
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,190 @@
+"""Polls a second of the reader, without and with the durable log, against a bare pymodbus client that does the same.
+
+The server, ours, is in a process of its own. The bare client reads the same registers in as few requests and decodes
+every value. *log off*: poll and decode. *a commit each*: the gateway, where each poll is one state in one synced commit
+under one signature, so the rate is that of commits as well. *a commit each 50 ms*: the same states, kept back and
+committed together by a sink of this file.
+
+Tags in several tables take several requests; the reader then asks for the scan counter once more, to know that all
+answers are of one scan, which the bare client leaves out: 5 requests against 4 for the water cell.
+"""
+
+import asyncio
+import struct
+import tempfile
+import time
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Sequence
+from contextlib import asynccontextmanager
+from dataclasses import replace
+from pathlib import Path
+
+from pymodbus.client import AsyncModbusTcpClient
+
+from testbed.acquire.gateway import Gateway, Sink
+from testbed.core.bodies import Body
+from testbed.core.clock import SystemClock
+from testbed.core.entropy import SystemEntropy
+from testbed.core.tags import DataType, ModbusTable, Tag
+from testbed.fieldbus.layout import Block, plan
+from testbed.fieldbus.modbus_client import ModbusReader, Poll
+from testbed.fieldbus.registers import decode
+from testbed.keys.ed25519 import SigningKey
+from testbed.rig.bench import load_bench
+from testbed.rig.roles.role import Publishing
+from testbed.store.sqlite import LogStore
+from testbed.tlog.publisher import Publisher
+from testbed.tlog.sequencer import Log
+from tests.bench.measure import SERVE, Compared, Measure, compare, numbers, serving, table
+
+POLLS = 300
+ROUNDS = 21
+LOCAL = "127.0.0.1"
+GAP = 16
+COMMIT_S = 0.05
+_FORMATS = {DataType.UINT16: "H", DataType.UINT32: "I", DataType.FLOAT32: "f"}
+
+
+def main() -> None:
+    """Print the table."""
+    rows = []
+    benches = {"water cell, 4 tables": ("cell", load_bench(None).tags), "50 tags, 1 table": ("numbers", numbers(48))}
+    for name, (kind, tags) in benches.items():
+        with serving(SERVE, kind, "48") as server, tempfile.TemporaryDirectory() as folder:
+            found = measure(tags, server.port, Path(folder))
+        for what, one in zip(("log off", "a commit each", "a commit each 50 ms"), found, strict=True):
+            rows.append((f"{name}: {what}", *one.cells()))
+    table(("polls a second", "bare client", "ours", "ours / bare"), *rows)
+
+
+def measure(tags: Sequence[Tag], port: int, folder: Path) -> list[Compared]:
+    """Log off, a commit each, a commit each 50 ms, against the bare client."""
+    with LogStore.create(folder / "log.sqlite") as store:
+        key = SigningKey.from_seed("bench.example/gateway", bytes(32))
+        log = Log(key, store, Publisher(folder / "tlog"), SystemEntropy())
+        return compare(
+            rate(lambda: bare(tags, port)),
+            rate(lambda: log_off(tags, port)),
+            rate(lambda: logged(tags, port, log, log)),
+            rate(lambda: logged(tags, port, log, Together(log))),
+            rounds=ROUNDS,
+        )
+
+
+def rate(run: Callable[[], Awaitable[float]]) -> Measure:
+    """Polls a second of a coroutine that returns how long POLLS of them took."""
+
+    async def once() -> float:
+        return POLLS / await run()
+
+    return lambda: asyncio.run(once())
+
+
+async def bare(tags: Sequence[Tag], port: int) -> float:
+    """As few requests as read all tags, and every value decoded by one struct for each answer."""
+    blocks = [(block, *_structs(block)) for block in plan(tags, GAP)]
+    async with AsyncModbusTcpClient(LOCAL, port=port, retries=0) as client:
+        reads = {
+            ModbusTable.COIL: client.read_coils,
+            ModbusTable.DISCRETE_INPUT: client.read_discrete_inputs,
+            ModbusTable.HOLDING_REGISTER: client.read_holding_registers,
+            ModbusTable.INPUT_REGISTER: client.read_input_registers,
+        }
+        started = time.perf_counter()
+        for _ in range(POLLS):
+            values: list[object] = []
+            for block, registers, fields in blocks:
+                answer = await reads[block.table](block.address, count=block.count)
+                if block.table.is_bit:
+                    values += answer.bits[: block.count]
+                else:
+                    values += fields.unpack(registers.pack(*answer.registers))
+            if len(values) != len(tags):
+                raise RuntimeError(f"{len(values)} values came for {len(tags)} tags")
+        return time.perf_counter() - started
+
+
+def _structs(block: Block) -> tuple[struct.Struct, struct.Struct]:
+    """All registers of an answer, and the tags that lie in them one after another."""
+    if block.table.is_bit:
+        return struct.Struct(""), struct.Struct("")
+    fields, at = ">", block.address
+    for tag in block.tags:
+        fields += f"{2 * (tag.modbus.address - at)}x{_FORMATS[tag.type]}"
+        at = tag.modbus.address + tag.type.size // 2
+    return struct.Struct(f">{block.count}H"), struct.Struct(fields)
+
+
+async def log_off(tags: Sequence[Tag], port: int) -> float:
+    """The reader, and every value decoded."""
+    async with connected(tags, port) as reader:
+        started = time.perf_counter()
+        for _ in range(POLLS):
+            poll = await reader.poll()
+            values = [decode(tag, raw) for tag, raw in zip(tags, poll.values, strict=True)]
+            if len(values) != len(tags):
+                raise RuntimeError(f"{len(values)} values came for {len(tags)} tags")
+        return time.perf_counter() - started
+
+
+async def logged(tags: Sequence[Tag], port: int, log: Log, sink: Sink) -> float:
+    """The gateway with its log, published once a second as its role does it."""
+    async with connected(tags, port) as reader:
+        gateway = Gateway("cell", reader, sink, SystemClock(), 10**9)
+        publishing = Publishing(log, SystemClock(), 10**9)
+        started, size = time.perf_counter(), log.size
+        for _ in range(POLLS):
+            await gateway.step()
+            publishing.step()
+        if isinstance(sink, Together):
+            sink.commit()
+        seconds = time.perf_counter() - started
+        if log.size - size != POLLS:
+            raise RuntimeError(f"{log.size - size} states were logged in {POLLS} polls")
+        return seconds
+
+
+class Counting(ModbusReader):
+    """The server stands still; here every poll counts as a scan of its own."""
+
+    polls = 0
+
+    async def poll(self) -> Poll:
+        self.polls += 1
+        return replace(await super().poll(), scan=self.polls)
+
+
+@asynccontextmanager
+async def connected(tags: Sequence[Tag], port: int) -> AsyncIterator[Counting]:
+    """A reader that is connected."""
+    reader = Counting(tags, LOCAL, port, gap=GAP)
+    await reader.connect()
+    try:
+        yield reader
+    finally:
+        await reader.close()
+
+
+class Together:
+    """A sink that commits what came in, at most each COMMIT_S."""
+
+    def __init__(self, log: Log) -> None:
+        self._log = log
+        self._waiting: list[tuple[str, Body]] = []
+        self._last = time.perf_counter()
+
+    def append(self, records: Iterable[tuple[str, Body]]) -> object:
+        """Take records."""
+        self._waiting += records
+        if time.perf_counter() - self._last >= COMMIT_S:
+            self.commit()
+        return None
+
+    def commit(self) -> None:
+        """Commit what waits."""
+        if self._waiting:
+            self._log.append(self._waiting)
+        self._waiting, self._last = [], time.perf_counter()
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,183 @@
+"""From a write on the wire to the twin's record of it, and what the whole bench costs, on a live bench.
+
+A set-point is written over Modbus; the time runs until the twin's log holds a record whose input shows it. Most of it
+is waiting: for the scan that takes the write in, for the gateway's poll, for the twin's look. The three run beside each
+other at periods that divide each other, so in one run each waits for the next for the same time again and again, and
+another run may have other figures; the last line says what the periods allow. The processor time is that of every
+process of the bench, the development node and the supervisor among them. LATENCY_S says how long to measure.
+"""
+
+import asyncio
+import json
+import os
+import random
+import re
+import signal
+import socket
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager, suppress
+from pathlib import Path
+from typing import Any
+
+from testbed.core.bodies import State, TwinRecord
+from testbed.core.entry import Kind
+from testbed.fieldbus.modbus_client import ModbusReader
+from testbed.fieldbus.registers import encode
+from testbed.record.bodies import decode_body
+from testbed.record.entry import decode_entry
+from testbed.rig.bench import Bench, load_bench
+from testbed.rig.default import default_text
+from testbed.rig.paths import Paths
+from testbed.store.sqlite import LogStore
+from tests.bench.measure import percentile, processor_s, table
+
+SECONDS = float(os.environ.get("LATENCY_S", "20"))
+PATIENCE_S = 60.0
+LOOK_S = 0.002
+TAG = "control.level_setpoint"
+
+
+def main() -> None:
+    """Print the tables."""
+    with tempfile.TemporaryDirectory() as folder, ready(Path(folder)) as bench, up(bench) as supervisor:
+        pids = {"supervisor": supervisor, **wait_until_it_runs(bench)}
+        used, started = {name: processor_s(pid) for name, pid in pids.items()}, time.perf_counter()
+        taken = asyncio.run(measure(bench))
+        seconds = time.perf_counter() - started
+        shares = {name: (processor_s(pid) - used[name]) / seconds for name, pid in pids.items()}
+    rows = []
+    names = ("write to state received", "state received to twin record", "write to twin record")
+    for name, column in zip(names, zip(*taken, strict=True), strict=True):
+        rows.append((name, *(f"{1000 * percentile(column, share):.0f} ms" for share in (50, 99))))
+    scan, poll, look = bench.plc.scan_ms, bench.reader.period_ms, min(50, bench.reader.period_ms)
+    rows.append(("the periods alone: mean, worst", f"{(scan + poll + look) / 2:.0f} ms", f"{scan + poll + look} ms"))
+    table((f"{len(taken)} writes", "p50", "p99"), *rows)
+    total = sum(shares.values())
+    table(
+        (f"share of a core, {seconds:.0f} s at {scan} ms", ""),
+        *((name, f"{100 * share:.1f} %") for name, share in shares.items()),
+        ("all", f"{100 * total:.1f} %"),
+    )
+
+
+async def measure(bench: Bench) -> list[tuple[float, float, float]]:
+    """Write, wait for the twin, write again, at random instants; the three times of each, s."""
+    tag = next(tag for tag in bench.tags if tag.name == TAG)
+    place = bench.tags.index(tag)
+    modbus, paths = bench.plc.modbus, Paths(bench.data)
+    chance = random.Random(1)
+    found: list[tuple[float, float, float]] = []
+    client = ModbusReader(bench.tags, modbus.host, modbus.port, modbus.unit)
+    await client.connect()
+    with (
+        LogStore.read(paths.log(bench.twin.name)) as twin,
+        LogStore.read(paths.log(bench.reader.name)) as source,
+    ):
+        ends = time.monotonic() + SECONDS
+        while time.monotonic() < ends:
+            value = 0.5 + 0.001 * (len(found) % 1000)
+            seen = twin.count()
+            written_ns = time.time_ns()
+            await client.write(tag, value)
+            received_ns, recorded_ns = await shown(twin, source, seen, (place, encode(tag, value)))
+            parts = (received_ns - written_ns, recorded_ns - received_ns, recorded_ns - written_ns)
+            found.append((parts[0] / 1e9, parts[1] / 1e9, parts[2] / 1e9))
+            await asyncio.sleep(chance.uniform(0.0, bench.plc.scan_ms / 1000))
+    await client.close()
+    return found
+
+
+async def shown(twin: LogStore, source: LogStore, seen: int, wanted: tuple[int, bytes]) -> tuple[int, int]:
+    """When the first state with the wanted value was received, and when the twin's record of it was found; UTC ns."""
+    place, raw = wanted
+    deadline = time.monotonic() + PATIENCE_S
+    while time.monotonic() < deadline:
+        rows = list(twin.rows(seen))
+        now = time.time_ns()
+        for row in rows:
+            seen = row.index + 1
+            record = decode_body(decode_entry(row.entry).kind, row.body or b"")
+            if isinstance(record, TwinRecord):
+                state = _state(source, record.inputs[-1].index)
+                if state.values[place] == raw:
+                    return state.receive_time_ns, now
+        await asyncio.sleep(LOOK_S)
+    raise TimeoutError("the twin never showed what was written")
+
+
+def _state(source: LogStore, index: int) -> State:
+    row = next(source.rows(index, index + 1))
+    body = decode_body(Kind.STATE, row.body or b"")
+    assert isinstance(body, State)  # its kind says so
+    return body
+
+
+@contextmanager
+def ready(folder: Path) -> Iterator[Bench]:
+    """The water cell on free ports, made ready."""
+    ports = iter(free_ports(3))
+    file = folder / "bench.toml"
+    text = re.sub(r"^port = \d+", lambda _: f"port = {next(ports)}", default_text(), flags=re.MULTILINE)
+    file.write_text(text, encoding="utf-8")
+    subprocess.run(testbed("init", file), check=True, stdout=subprocess.DEVNULL)
+    yield load_bench(file)
+
+
+@contextmanager
+def up(bench: Bench) -> Iterator[int]:
+    """The running bench; the process id of its supervisor."""
+    command = testbed("up", bench.folder / "bench.toml")
+    with subprocess.Popen(command, stdout=subprocess.DEVNULL) as process:
+        try:
+            yield process.pid
+        finally:
+            process.send_signal(signal.SIGINT)
+            try:
+                process.wait(PATIENCE_S)
+            finally:
+                process.kill()  # its roles end with it
+
+
+def testbed(command: str, file: Path) -> list[str]:
+    """`testbed COMMAND --bench FILE`."""
+    return [sys.executable, "-m", "testbed.cli.main", command, "--bench", str(file)]
+
+
+def free_ports(count: int) -> list[int]:
+    """Ports that nobody listens on, below those that the kernel gives to clients."""
+    with ExitStack() as stack:
+        found: list[int] = []
+        while len(found) < count:
+            probe = stack.enter_context(socket.socket())
+            with suppress(OSError):
+                probe.bind(("127.0.0.1", random.SystemRandom().randrange(10_000, 32_000)))
+                found.append(probe.getsockname()[1])
+        return found
+
+
+def wait_until_it_runs(bench: Bench) -> dict[str, int]:
+    """Process ids by role, once every role runs and the first anchor is mined."""
+    deadline = time.monotonic() + PATIENCE_S
+    while time.monotonic() < deadline:
+        found = {path.parent.name: _status(path) for path in bench.data.glob("*/status.json")}
+        running = {role for role, status in found.items() if status.get("state") == "running"}
+        if running >= {"anchor", "chain", "plc", bench.reader.name, bench.twin.name} and found["anchor"].get("anchors"):
+            return {**{role: found[role]["pid"] for role in sorted(running)}, "node": found["chain"]["node"]}
+        time.sleep(0.1)
+    raise TimeoutError("the bench did not come up")
+
+
+def _status(path: Path) -> dict[str, Any]:
+    try:
+        found = json.loads(path.read_text(encoding="utf-8"))
+    except (FileNotFoundError, ValueError):
+        return {}
+    return found if isinstance(found, dict) else {}
+
+
+if __name__ == "__main__":
+    main()

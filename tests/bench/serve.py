@@ -1,0 +1,127 @@
+"""A server to measure against: `serve.py KIND [COUNT]` prints its port and ends when its input does.
+
+cell: the water cell's tags over Modbus, standing still. numbers: counters and COUNT floats over Modbus, standing still.
+opcua, asyncua: COUNT floats that all change each PERIOD_S, served by ours and by asyncua as it is.
+"""
+
+import asyncio
+import contextlib
+import itertools
+import logging
+import sys
+from collections.abc import Mapping
+from datetime import UTC
+
+from asyncua import ua
+from asyncua.server.server import Server
+
+from testbed.core.tags import Tag, Value
+from testbed.fieldbus.modbus_server import ModbusServer
+from testbed.fieldbus.opcua_server import OpcUaServer
+from testbed.plc.emulator import Emulator
+from testbed.plc.image import ProcessImage
+from testbed.rig.bench import load_bench
+from tests.bench.measure import numbers
+
+PERIOD_S = 0.05
+
+
+async def cell() -> None:
+    """The water cell after one scan."""
+    tags = load_bench(None).tags
+    plc = Emulator(tags, seed=1, scan_s=0.05)
+    plc.scan()
+    await _modbus(ModbusServer(tags, plc.image))
+
+
+async def still_numbers(count: int) -> None:
+    """Numbers in one table."""
+    tags = numbers(count)
+    values: dict[str, Value] = {tag.name: 1 if tag.name.startswith("plc.") else 0.5 for tag in tags}
+    await _modbus(ModbusServer(tags, ProcessImage(tags, values)))
+
+
+async def _modbus(server: ModbusServer) -> None:
+    await server.start()
+    await _until_the_end(server.port)
+    await server.stop()
+
+
+class Changing:
+    """An image in which every value differs from one look to the next."""
+
+    def __init__(self, tags: list[Tag]) -> None:
+        self._names = [tag.name for tag in tags]
+        self._looks = itertools.count()
+
+    def snapshot(self) -> Mapping[str, Value]:
+        value = float(next(self._looks) % 1000)
+        return dict.fromkeys(self._names, value)
+
+    def latest(self, name: str) -> Value:
+        return self.snapshot()[name]
+
+    def write(self, name: str, value: Value) -> None:
+        """Nothing is written here."""
+
+    def write_all(self, values: Mapping[str, Value]) -> None:
+        """Nothing is written here."""
+
+
+async def opcua(count: int) -> None:
+    """Our server."""
+    tags = numbers(count)[2:]
+    server = OpcUaServer(tags, Changing(tags), period=PERIOD_S)
+    await server.start()
+    await _until_the_end(server.port)
+    await server.stop()
+
+
+async def asyncua(count: int) -> None:
+    """The library by itself, written to in the quickest way that it has."""
+    server = Server()
+    await server.init()
+    server.set_endpoint("opc.tcp://127.0.0.1:0/attestbed")
+    server.set_security_policy([ua.SecurityPolicyType.NoSecurity])
+    index = await server.register_namespace("urn:attestbed:cell")
+    folders, nodes = {}, []
+    for tag in numbers(count)[2:]:
+        path, _, leaf = tag.name.partition(".")
+        if path not in folders:
+            folders[path] = await server.nodes.objects.add_folder(index, path)
+        name = ua.NodeId(ua.String(tag.opcua), ua.Int16(index))
+        nodes.append((await folders[path].add_variable(name, leaf, 0.0, ua.VariantType.Float)).nodeid)
+    await server.start()
+    assert server.bserver is not None  # it has started
+
+    async def change() -> None:
+        for look in itertools.count():
+            now = ua.DateTime.now(UTC)
+            for node in nodes:
+                variant = ua.Variant(float(look % 1000), ua.VariantType.Float)
+                value = ua.DataValue(variant, SourceTimestamp=now, ServerTimestamp=now)
+                await server.write_attribute_value(node, value)
+            await asyncio.sleep(PERIOD_S)
+
+    changing = asyncio.create_task(change())
+    await _until_the_end(server.bserver.port)
+    changing.cancel()
+    with contextlib.suppress(asyncio.CancelledError):
+        await changing
+    await server.stop()
+
+
+async def _until_the_end(port: int) -> None:
+    print(port, flush=True)
+    await asyncio.get_running_loop().run_in_executor(None, sys.stdin.read)
+
+
+def main(kind: str, count: int) -> None:
+    """Serve."""
+    logging.disable(logging.ERROR)
+    served = {"numbers": still_numbers, "opcua": opcua, "asyncua": asyncua}
+    asyncio.run(cell() if kind == "cell" else served[kind](count))
+
+
+if __name__ == "__main__":
+    main(sys.argv[1], int(sys.argv[2]) if len(sys.argv) > 2 else 0)

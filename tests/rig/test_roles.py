@@ -1,0 +1,152 @@
+"""What a role makes of its surroundings: another bench's PLC, a clock that is set back, a source that is long."""
+
+import json
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+import pytest
+
+from testbed.core.bodies import Body, Event, Heartbeat, State
+from testbed.core.clock import VirtualClock
+from testbed.core.entropy import SeededEntropy
+from testbed.core.errors import UsageError
+from testbed.keys.files import write_secret
+from testbed.record.bodies import decode_body
+from testbed.record.entry import decode_entry
+from testbed.rig.bench import Bench, load_bench
+from testbed.rig.boot import count_boot, read_boot
+from testbed.rig.default import default_text
+from testbed.rig.locks import role_lock
+from testbed.rig.logs import Configuration, open_log
+from testbed.rig.paths import Paths
+from testbed.rig.roles.gateway import GatewayRole
+from testbed.rig.roles.plc import PlcRole
+from testbed.rig.roles.role import Publishing
+from testbed.rig.roles.twin import TwinRole
+from testbed.store.sqlite import LogStore
+from testbed.tlog.sequencer import Log
+
+SECOND = 10**9
+
+
+def bench_in(folder: Path, port: int = 5020) -> Bench:
+    folder.mkdir()
+    text = default_text().replace("port = 5020", f"port = {port}")
+    (folder / "bench.toml").write_text(text, encoding="utf-8")
+    bench = load_bench(folder / "bench.toml")
+    for number, role in enumerate(("gateway", "twin")):
+        write_secret(Paths(bench.data).key(role), bytes([number]) * 32)
+    return bench
+
+
+def bodies(bench: Bench, role: str) -> list[Body]:
+    with LogStore.read(Paths(bench.data).log(role)) as store:
+        return [decode_body(decode_entry(row.entry).kind, row.body or b"") for row in store.rows()]
+
+
+@contextmanager
+def serving(bench: Bench, port: int) -> Iterator[None]:
+    """As a running role plc shows itself."""
+    with role_lock(bench, "plc"):
+        Paths(bench.data).status("plc").write_text(json.dumps({"pid": 1, "modbus": port}), encoding="utf-8")
+        yield
+
+
+async def test_the_plc_of_another_bench_is_not_logged(tmp_path: Path) -> None:
+    other = PlcRole(bench_in(tmp_path / "other"), real_time=False, modbus_port=0)
+    await other.start()
+    port = other.modbus.port
+    bench = bench_in(tmp_path / "mine", port)
+    clock = VirtualClock(1000 * SECOND)
+    gateway = GatewayRole(bench, clock, SeededEntropy(1, "salts"), port, simulated=False)
+    beat_ns = int(bench.log.heartbeat_s * SECOND)
+
+    async def step() -> str:
+        """What the gateway's newest heartbeat says after its next step; "" where it logged a state."""
+        await other.step()
+        for _ in range(2):
+            clock.advance(beat_ns)
+            await gateway.step()
+        newest = bodies(bench, "gateway")[-1]
+        return newest.wrong if isinstance(newest, Heartbeat) else ""
+
+    try:
+        assert await step() == "the PLC of this bench does not serve"
+        count_boot(Paths(bench.data).plc_boot)
+        count_boot(Paths(bench.data).plc_boot)
+        with serving(bench, port):
+            assert await step() == f"another PLC answers on 127.0.0.1:{port}: boot 1, not 2"
+        assert not any(isinstance(body, State) for body in bodies(bench, "gateway"))
+        # Its own: the same boot, served by its own role on this port.
+        Paths(bench.data).plc_boot.write_text("1", encoding="ascii")
+        with serving(bench, port + 1):
+            assert await step() == "the PLC of this bench does not serve"
+        with serving(bench, port):
+            await other.step()
+            await gateway.step()
+        assert sum(isinstance(body, State) for body in bodies(bench, "gateway")) == 1
+    finally:
+        await gateway.stop()
+        await other.stop()
+
+
+def test_a_restart_counter_that_is_none_is_refused(tmp_path: Path) -> None:
+    path = tmp_path / "plc" / "boot"
+    assert (read_boot(path), count_boot(path), count_boot(path), read_boot(path)) == (0, 1, 2, 2)
+    for data in (b"", b"two", b"-1", b"1 2", b"4294967296", b"9" * 5000, b"\xff"):
+        path.write_bytes(data)
+        with pytest.raises(UsageError, match="boot: not a restart counter") as raised:
+            count_boot(path)
+        assert "write the last plc.boot" in raised.value.mend
+        assert path.read_bytes() == data
+    path.write_bytes(b"7\n")
+    assert count_boot(path) == 8
+    path.write_bytes(b"4294967295")
+    assert count_boot(path) == 0
+
+
+@dataclass
+class AnyClock:
+    """A clock that somebody may set."""
+
+    now: int
+
+    def now_ns(self) -> int:
+        return self.now
+
+
+class Counting(Log):
+    """Counts how often it is published."""
+
+    def __init__(self) -> None:
+        self.published = 0
+
+    def publish(self) -> None:
+        self.published += 1
+
+
+def test_a_clock_that_was_set_back_does_not_end_publishing() -> None:
+    clock, log = AnyClock(1000 * SECOND), Counting()
+    publishing = Publishing(log, clock, 10 * SECOND)
+    counts = []
+    for now in (1000, 1005, 1010, 400, 405, 410):
+        clock.now = now * SECOND
+        publishing.step()
+        counts.append(log.published)
+    assert counts == [1, 1, 2, 3, 3, 4]
+
+
+async def test_a_twin_that_stops_consumes_what_stands_behind_a_batch_without_a_state(tmp_path: Path) -> None:
+    bench = bench_in(tmp_path / "bench")
+    clock, entropy = VirtualClock(1000 * SECOND), SeededEntropy(1, "salts")
+    log, store = open_log(bench, "gateway", Configuration("test", b""), clock, entropy, simulated=False)
+    log.append([("cell", Event(n, "noise", b"")) for n in range(1100)])
+    nothing = State(1, 1, None, 0, (None,) * len(bench.tags), (0x8000_0000,) * len(bench.tags))
+    log.append([("cell", nothing)])
+    store.close()
+    twin = TwinRole(bench, clock, entropy, simulated=False)
+    await twin.stop()
+    assert twin.facts()["consumed"] == log.size == 1103
+    assert twin.facts()["records"] == 1
