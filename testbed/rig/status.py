@@ -3,11 +3,11 @@
 import asyncio
 import json
 import os
+from collections.abc import Mapping
 
 from testbed.rig.bench import Bench
 from testbed.rig.locks import is_held
 from testbed.rig.paths import Paths
-from testbed.rig.roles.role import Facts
 from testbed.store.files import write_atomic
 
 _STATUS_S = 0.5
@@ -21,7 +21,7 @@ class Status:
         self._last = ("", -1.0)
         self.clear()  # a killed process left its own
 
-    def write(self, state: str, problem: str, facts: Facts) -> None:
+    def write(self, state: str, problem: str, facts: Mapping[str, int | str]) -> None:
         now = asyncio.get_running_loop().time()
         if state == self._last[0] and now - self._last[1] < _STATUS_S:
             return

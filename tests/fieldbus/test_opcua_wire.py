@@ -215,11 +215,11 @@ async def test_who_activates_no_session_is_dropped_after_the_patience(server: Op
 async def test_what_strangers_can_make_the_server_hold_stays_within_ten_mebibytes(server: OpcUaServer) -> None:
     await served(server)
     before = rss()
-    head = HELLO + opening() + b"MSGF" + struct.pack("<I", 65535)
     wires = []
     for _ in range(200):
         wire = await Wire.to(server.port)
-        wire.writer.write(head + bytes(60000))
+        await wire.open()
+        wire.writer.write(b"MSGF" + struct.pack("<I", 65535) + bytes(60000))
         wires.append(wire)
     await served(server)
     assert rss() - before < 10 * MIB

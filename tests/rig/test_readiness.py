@@ -98,7 +98,7 @@ CHANGES: dict[str, tuple[Callable[[Path], None], str, str]] = {
     "genesis": (another_genesis, "bench.toml: chain has a genesis file for chain 31338, ", "restore the file"),
     "key": (another_key, "bench.toml: twin.name has a key in ", "take the trust file that `testbed init` wrote"),
     "empty trust file": (
-        lambda folder: (folder / "trust.toml").write_text("") and None,
+        empty_trust_file,
         "trust.toml: 4 problems",
         "add ",
     ),
@@ -139,7 +139,7 @@ async def test_a_taken_port_is_named_before_anything_starts(folder: Path) -> Non
         assert not (folder / ".testbed/plc").exists()
 
         # The same words when it is taken only after that look.
-        refused = [sys.executable, "-c", "import sys; sys.exit(2)"]
+        refused = [sys.executable, "-c", "import sys; sys.exit(2) if sys.argv[1] == 'plc' else sys.stdin.read()"]
         supervisor = Supervisor(moved, refused, lambda _: None)
         with pytest.raises(UsageError, match=rf"plc\.modbus 127\.0\.0\.1:{port}: Address already in use") as raised:
             await supervisor.run(asyncio.Event(), lambda: None)
