@@ -2,7 +2,8 @@
 
 The submitter writes and syncs its journal, asks the node for nonce, newest block and proof, and sends one transaction
 a block. The bare loop hands the very same signed transactions to a second node, each right after ours, and waits for
-their receipts. ANCHORS says how many; 20000 takes some minutes.
+their receipts. ANCHORS says how many (200 or more); 20000 takes some minutes. The bare node slows down with the machine
+as well, so growth that both show is not ours; the tenths tell a trend from a busy moment.
 """
 
 import asyncio
@@ -47,7 +48,10 @@ def main() -> None:
     table(("anchors a second, awaited", "bare node", "ours", "ours / bare"), *rows)
     grown = [statistics.median(seconds[-PART:]) / statistics.median(seconds[:PART]) for seconds in (bare, ours)]
     print(f"time of the last {PART} / of the first {PART}: bare {grown[0]:.2f}, ours {grown[1]:.2f}")
-    print(f"what the machine's own moods leave of that, ours / bare: {grown[1] / grown[0]:.2f}")
+    tenth = max(1, count // 10)
+    for name, seconds in (("bare", bare), ("ours", ours)):
+        medians = (statistics.median(seconds[at : at + tenth]) for at in range(0, 10 * tenth, tenth))
+        print(f"{name}, median of each tenth, ms: {' '.join(f'{1000 * one:.1f}' for one in medians)}")
 
 
 async def measure(folder: Path, count: int) -> tuple[list[float], list[float]]:
