@@ -120,7 +120,7 @@ def test_the_demo_tells_its_story(tmp_path: Path) -> None:
     assert found is not None, told
     assert float(found[1]) < 10
     verdicts = re.findall(r"^  (GENUINE|FALSIFIED|INCONCLUSIVE)$", told, re.MULTILINE)
-    assert verdicts == ["GENUINE", "FALSIFIED", "FALSIFIED", "FALSIFIED"]
+    assert verdicts == ["GENUINE", "GENUINE", "FALSIFIED", "FALSIFIED", "FALSIFIED"]
     assert re.search(r"^    altered, layer store: record \d+ of water-cell/gateway$", told, re.MULTILINE)
     assert re.search(r"^    diverged, layer twin: record \d+ of water-cell/twin$", told, re.MULTILINE)
     assert re.search(r"^    rewritten, layer chain: block \d+$", told, re.MULTILINE)
