@@ -31,7 +31,7 @@ REQUIREMENTS_NODE = ROOT / ".ci" / "requirements-node.txt"
 DONE = VENV / "set-up.json"
 """Digest of each step's inputs, by the step's name."""
 
-OLDEST_NODE = 18
+OLDEST_NODE = 20
 FOUNDRY = ("anvil", "forge")
 _PIP = ("-m", "pip", "install", "-qq", "--no-input", "--disable-pip-version-check")
 _PIP_LOCKED = (*_PIP, "--require-hashes", "--only-binary", ":all:", "--requirement")
