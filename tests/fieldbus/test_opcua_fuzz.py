@@ -84,7 +84,7 @@ async def test_twenty_thousand_malformed_chunks_harm_nobody(caplog: pytest.LogCa
         assert int(output) >= COUNT
         grown = rss() - before
         print(f"slowest {slowest:.3f} s of {reads}, {newcomers} newcomers, {grown / MIB:.1f} MiB more")
-        assert slowest < 1.0
+        assert slowest < 3.0  # nobody hangs; how fast it is, benchmarks say
         assert newcomers > 0
         assert grown < 10 * MIB
         assert caplog.records == []
