@@ -57,6 +57,8 @@ def test_all_is_killed_and_the_chain_is_built_again(make_bench: MakeBench, recor
         with suppress(ProcessLookupError):  # the node goes with its role
             os.kill(pid, signal.SIGKILL)
     up.wait()
+    # A killed process is gone, and with it its lock, when the kernel has cleaned up behind it.
+    up.nothing_runs()
     blocks = bench.blocks()
     assert len(blocks) > len(recorded.blocks())
     assert bench.look()["states"] == 0, "what a killed process said of itself counts no more"
