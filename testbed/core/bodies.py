@@ -79,9 +79,20 @@ class Advisory:
     outputs: tuple[float, ...]
 
 
+INTENDED = ""
+CONFIRMED = "confirmed"
+REFUSED = "refused"
+UNCONFIRMED = "unconfirmed"
+
+
 @dataclass(frozen=True, slots=True)
 class Command:
-    """A command to the plant. `twin_record` is the index it was advised at, None for a person's own."""
+    """A command to the plant. `twin_record` is the index it was advised at, None for a person's own.
+
+    what: as `record.commands` writes it; outcome: INTENDED in the record that stands before the command is sent. A
+    second record repeats it and begins its outcome with CONFIRMED (read back as written), REFUSED (the PLC said no) or
+    UNCONFIRMED (nobody knows), and then says more.
+    """
 
     who: str
     what: str
@@ -92,16 +103,24 @@ class Command:
 
 CONFIGURATION = "configuration"
 PARAMETERS = "parameters"
+APPROVED = "models approved"
 STARTED = "started"
 TILES_REBUILT = "tiles rebuilt"
+SOURCE_LOST = "source lost"
+SOURCE_BACK = "source back"
+CLOCK_STEPPED = "clock stepped"
+NOT_WRITTEN = "not written"
 
 
 @dataclass(frozen=True, slots=True)
 class Event:
     """Something that happened to the bench. name: one of those below; detail: bytes as the name has them.
 
-    configuration: the encoded tag list; parameters: those of the twin's model, encoded; started: the log goes on after
-    its writer was away; tiles rebuilt: the paths of tiles that disagreed with the records, a line each.
+    configuration: the encoded tag list, in an operator's log the bench file; parameters: those of the twin's model,
+    encoded; models approved: model hash and parameters hash, 64 bytes each; started: the log goes on after its writer
+    was away; tiles rebuilt: the paths of tiles that disagreed with the records, a line each; source lost, source back:
+    why the PLC did not answer, and that it does again, in words; clock stepped: by how many ns, a signed decimal; not
+    written: how many records a disk refused meanwhile, and why, in words.
     """
 
     time_ns: int

@@ -24,6 +24,8 @@ class Layer(Enum):
     IDENTITY = "identity"
     TWIN = "twin"
     GATEWAY = "gateway"
+    WIRE = "reader or wire"
+    PLC = "plc or wire"
     ANCHOR = "anchor"
     CHAIN = "chain"
 
@@ -45,6 +47,8 @@ class What(Enum):
     SUBSTITUTED = "substituted"  # FALSIFIED
     REWRITTEN = "rewritten"  # FALSIFIED
     BEHIND = "behind"  # INCONCLUSIVE
+    DISAGREED = "disagreed"  # INCONCLUSIVE: two readers, and neither is known to be the one that lies
+    UNEXPLAINED = "unexplained"  # INCONCLUSIVE: a set-point moved and no logged command says why
     SILENT = "silent"  # INCONCLUSIVE
     STALLED = "stalled"  # INCONCLUSIVE
     MISSING = "missing"  # INCONCLUSIVE

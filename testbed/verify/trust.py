@@ -10,18 +10,50 @@ class LogRole(Enum):
     """What a log's records are."""
 
     GATEWAY = "gateway"
+    READER = "reader"
+    OPERATOR = "operator"
+    RECEIPTS = "receipts"
     TWIN = "twin"
 
 
 @dataclass(frozen=True, slots=True)
 class TrustedLog:
-    """One log: its origin, whose key signs it, the hash of its tag list, and the origin that a twin follows."""
+    """One log: its origin, whose key signs it, the hash of its tag list, and the origin that a twin follows.
+
+    reads: the PLC that a gateway or reader reads, as the source of its states names it; None for any other log.
+    """
 
     origin: str
     role: LogRole
     key: VerifierKey
     schema: bytes
     follows: str | None = None
+    reads: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class TrustedCommands:
+    """What only a logged command may change: set-points, modes and manual outputs, by the names of their tags.
+
+    momentary: those of them that fall back to false by themselves, as a push button does.
+    """
+
+    tags: tuple[str, ...] = ()
+    momentary: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Agreement:
+    """How far two readers of one PLC may be apart.
+
+    skew_ns: between their receive times, where no scan counter says which states belong together, ns; deadband: then
+    the difference between two values, as a share of the tag's range; missed: share of the scans that a reader may
+    have missed by its own word (overload).
+    """
+
+    skew_ns: int = 500_000_000
+    deadband: float = 0.02
+    missed: float = 0.2
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,3 +91,5 @@ class Trust:
     models: tuple[TrustedModel, ...]
     heartbeat_ns: int
     twin_lag: int
+    commands: TrustedCommands = TrustedCommands()
+    agreement: Agreement = Agreement()
