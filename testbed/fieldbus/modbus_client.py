@@ -1,7 +1,6 @@
 """A Modbus/TCP client that reads all tags of one scan, and writes single tags."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 
 from pymodbus.client import AsyncModbusTcpClient
 from pymodbus.exceptions import ModbusException
@@ -10,6 +9,7 @@ from pymodbus.pdu import ModbusPDU
 from testbed.core.errors import DeviceError, UsageError
 from testbed.core.tags import DataType, ModbusTable, Tag, Value
 from testbed.fieldbus.layout import Block, plan, width
+from testbed.fieldbus.poll import Poll
 from testbed.fieldbus.registers import bytes_of, decode, encode, registers_of
 from testbed.fieldbus.source import held
 
@@ -29,15 +29,6 @@ _EXCEPTIONS = {
     11: "gateway target device failed to respond",
 }
 _ATTEMPTS = 5
-
-
-@dataclass(frozen=True, slots=True)
-class Poll:
-    """All values of one scan. values: raw bytes by tag, as they came over the wire; boot: 0 where no tag says it."""
-
-    boot: int
-    scan: int
-    values: tuple[bytes, ...]
 
 
 class ModbusReader:

@@ -26,7 +26,8 @@ from testbed.core.clock import SystemClock
 from testbed.core.entropy import SystemEntropy
 from testbed.core.tags import DataType, ModbusTable, Tag
 from testbed.fieldbus.layout import Block, plan
-from testbed.fieldbus.modbus_client import ModbusReader, Poll
+from testbed.fieldbus.modbus_client import ModbusReader
+from testbed.fieldbus.poll import Poll
 from testbed.fieldbus.registers import decode
 from testbed.keys.ed25519 import SigningKey
 from testbed.rig.bench import load_bench
