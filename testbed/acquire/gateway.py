@@ -1,30 +1,42 @@
-"""The gateway: reads the PLC over a socket and logs every scan that it sees."""
+"""The gateway: reads the PLC over a socket and logs every scan that it sees, and what it knows that it did not see."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from typing import Protocol
 
-from testbed.core.bodies import Body, Heartbeat, State
+from testbed.core.bodies import CLOCK_STEPPED, SOURCE_BACK, SOURCE_LOST, Body, Event, Heartbeat, State
 from testbed.core.clock import Clock
 from testbed.core.errors import DeviceError
 
-GOOD = 0
-"""OPC UA StatusCode Good (OPC 10000-4, section 7.39)."""
+BAD_NO_COMMUNICATION = 0x80310000
+"""OPC UA StatusCode of a value that nobody could read (OPC 10000-4, section 7.39.2)."""
+
+_RETRY_NS = tuple(int(seconds * 1e9) for seconds in (0.05, 0.1, 0.2, 0.5, 1.0, 2.0, 5.0))
+_STEP_NS = 500_000_000
+"""A time of day that moved by so much more or less than time passed was set by somebody."""
+_COUNTER = 2**32
+"""A scan counter is a uint32 that goes on at 0 after its last value."""
 
 
 class Poll(Protocol):
-    """One consistent reading of a PLC: all raw values belong to one scan."""
+    """One consistent reading of a PLC: all raw values belong to one scan. statuses: OPC UA StatusCodes by value."""
 
     @property
     def boot(self) -> int: ...
     @property
-    def scan(self) -> int: ...
+    def scan(self) -> int | None: ...
     @property
-    def values(self) -> tuple[bytes, ...]: ...
+    def values(self) -> tuple[bytes | None, ...]: ...
+    @property
+    def statuses(self) -> tuple[int, ...]: ...
+    @property
+    def device_time_ns(self) -> int | None: ...
 
 
 class Reader(Protocol):
-    """A connection to a PLC, whatever the protocol."""
+    """A connection to a PLC, whatever the protocol. repeats: polls that were begun again because a scan ended amid."""
 
+    @property
+    def repeats(self) -> int: ...
     async def connect(self) -> None: ...
     async def poll(self) -> Poll: ...
     async def close(self) -> None: ...
@@ -36,11 +48,21 @@ class Sink(Protocol):
     def append(self, records: Iterable[tuple[str, Body]]) -> object: ...
 
 
+class Beside(Protocol):
+    """Something else that the log is to say. `news`: (source, body) pairs that are due now."""
+
+    def news(self) -> Sequence[tuple[str, Body]]: ...
+
+
 class Gateway:
     """One reader, one log. `step` polls once; a scan that was logged already is not logged twice.
 
-    logged: (boot, scan) of the newest state in the log, None where it has none yet. A PLC that does not answer, or
-    whose scan counter stands still, gives one heartbeat each `heartbeat_ns`.
+    logged: (boot, scan) of the newest state in the log, None where it has none yet; commit_ns: records are committed at
+    most so often, ns; beside: asked after each poll, and what they say stands in the log before the state that was
+    polled. A heartbeat is due each `heartbeat_ns` whatever happens; its counters run since this gateway's start:
+    *missed* scans that the counter jumped over, *retries*, *states* and *torn* polls that were begun again.
+
+    A PLC that stops answering gives one event and one state without values; it is asked again with growing pauses.
     """
 
     def __init__(
@@ -51,51 +73,152 @@ class Gateway:
         clock: Clock,
         heartbeat_ns: int,
         logged: tuple[int, int] | None = None,
+        *,
+        commit_ns: int = 0,
+        beside: Sequence[Beside] = (),
     ) -> None:
         self._source = source
         self._reader = reader
         self._log = log
         self._clock = clock
         self._heartbeat_ns = heartbeat_ns
-        self._last_ns: int | None = None
-        self._last_scan = logged
+        self._commit_ns = commit_ns
+        self._beside = tuple(beside)
+        self._waiting: list[tuple[str, Body]] = []
+        self._committed_ns = -commit_ns
+        self._beat_ns: int | None = None
+        self._offset_ns: int | None = None
+        self._last_scan: tuple[int, int | None] | None = logged
+        self._last: Poll | None = None
+        self._follows = False  # the next scan is the one after the last that was logged
+        self._fresh = False  # a scan came since the last heartbeat
         self._connected = False
-        self._retries = 0
+        self._failures = 0
+        self._retry_ns = 0
+        self._wrong = ""
         self.states = 0
+        self.missed = 0
+        self.retries = 0
+
+    @property
+    def torn(self) -> int:
+        """Polls that were begun again because a scan ended meanwhile."""
+        return self._reader.repeats
 
     async def step(self) -> bool:
-        """Poll once. True when a state was logged; raises StoreError when it could not be."""
-        try:
-            if not self._connected:
-                await self._reader.connect()
-                self._connected = True
-            poll = await self._reader.poll()
-        except DeviceError as error:
-            self._retries += 1
-            await self.close()
-            self._beat(error.problem)
-            return False
-        now = self._clock.now_ns()
-        if (poll.boot, poll.scan) == self._last_scan:
-            self._beat("the scan counter stands still")
-            return False
-        state = State(poll.boot, poll.scan, None, now, poll.values, (GOOD,) * len(poll.values))
-        self._log.append([(self._source, state)])
-        self._last_scan, self._last_ns = (poll.boot, poll.scan), now
-        self.states += 1
-        return True
+        """Poll once. True when there was a new state; raises StoreError when the log cannot be written."""
+        self._watch_clock()
+        poll = await self._ask()
+        new = poll is not None and self._is_new(poll)
+        if poll is not None and new:
+            self._take_state(poll)
+        passed = self._clock.monotonic_ns()
+        if self._beat_ns is None:
+            self._beat_ns = passed
+        elif passed - self._beat_ns >= self._heartbeat_ns:
+            self._beat(passed)
+        if passed - self._committed_ns >= self._commit_ns:
+            self.commit()
+        return new
+
+    def commit(self) -> None:
+        """Log what waits, in one commit. Raises StoreError with nothing acknowledged."""
+        if self._waiting:
+            self._log.append(self._waiting)
+            self.states += _readings(self._waiting)
+            self._waiting = []
+            self._committed_ns = self._clock.monotonic_ns()
 
     async def close(self) -> None:
         """Leave the PLC; the next step connects again."""
         self._connected = False
         await self._reader.close()
 
-    def _beat(self, wrong: str) -> None:
+    async def _ask(self) -> Poll | None:
+        """A poll, or None where there was no answer or it is not time yet to ask again."""
+        if not self._connected and self._clock.monotonic_ns() < self._retry_ns:
+            return None
+        try:
+            if not self._connected:
+                await self._reader.connect()
+                self._connected = True
+            poll = await self._reader.poll()
+        except DeviceError as error:
+            await self.close()
+            self._note_failure(error.problem)
+            return None
+        if self._failures:
+            self._failures = 0
+            if self._last is not None:
+                self._take(Event(self._clock.now_ns(), SOURCE_BACK, b""))
+        self._wrong = ""
+        return poll
+
+    def _note_failure(self, problem: str) -> None:
+        self._wrong = problem
+        self.retries += 1
+        pause = _RETRY_NS[min(self._failures, len(_RETRY_NS) - 1)]
+        self._retry_ns = self._clock.monotonic_ns() + pause
+        self._failures += 1
+        if self._failures > 1 or self._last is None:
+            return
         now = self._clock.now_ns()
-        if self._last_ns is None:
-            self._last_ns = now
-        # A clock that was set back must not silence the log until it is there again.
-        if not 0 <= now - self._last_ns < self._heartbeat_ns:
-            counters = (("retries", self._retries), ("states", self.states))
-            self._log.append([(self._source, Heartbeat(now, wrong, counters))])
-            self._last_ns = now
+        self._take(Event(now, SOURCE_LOST, problem.encode()))
+        count = len(self._last.values)
+        self._take(State(self._last.boot, None, None, now, (None,) * count, (BAD_NO_COMMUNICATION,) * count))
+        self._follows = False
+
+    def _is_new(self, poll: Poll) -> bool:
+        return poll.scan is None or (poll.boot, poll.scan) != self._last_scan
+
+    def _take_state(self, poll: Poll) -> None:
+        if self._follows and self._last_scan is not None and self._last_scan[0] == poll.boot:
+            self.missed += _jumped_over(self._last_scan[1], poll.scan)
+        # Asked after the poll: whatever led to this state is known by now.
+        self._take_news()
+        self._take(
+            State(poll.boot, poll.scan, poll.device_time_ns, self._clock.now_ns(), poll.values, tuple(poll.statuses))
+        )
+        self._last, self._last_scan = poll, (poll.boot, poll.scan)
+        self._follows = self._fresh = True
+
+    def _beat(self, passed: int) -> None:
+        self._take_news()
+        wrong = self._wrong or ("" if self._fresh else "the scan counter stands still")
+        counters = (
+            ("missed", self.missed),
+            ("retries", self.retries),
+            ("states", self.states + _readings(self._waiting)),
+            ("torn", self.torn),
+        )
+        self._take(Heartbeat(self._clock.now_ns(), wrong, counters))
+        self._beat_ns, self._fresh = passed, False
+
+    def _watch_clock(self) -> None:
+        """Log it when somebody set the time of day: times in this log are those of the clock as it was."""
+        offset = self._clock.now_ns() - self._clock.monotonic_ns()
+        if self._offset_ns is not None and abs(offset - self._offset_ns) > _STEP_NS:
+            self._take(Event(self._clock.now_ns(), CLOCK_STEPPED, str(offset - self._offset_ns).encode()))
+        elif self._offset_ns is not None:
+            return  # a clock that is slewed gets there by itself
+        self._offset_ns = offset
+
+    def _take_news(self) -> None:
+        for one in self._beside:
+            self._waiting += one.news()
+
+    def _take(self, body: Body) -> None:
+        self._waiting.append((self._source, body))
+
+
+def _readings(records: Iterable[tuple[str, Body]]) -> int:
+    """States that were read; one without values says that the PLC was lost."""
+    return sum(isinstance(body, State) and any(raw is not None for raw in body.values) for _, body in records)
+
+
+def _jumped_over(last: int | None, scan: int | None) -> int:
+    """Scans between two that were seen; none where the counter went back."""
+    if last is None or scan is None:
+        return 0
+    jump = (scan - last) % _COUNTER
+    return jump - 1 if 1 <= jump < _COUNTER // 2 else 0

@@ -5,9 +5,8 @@ import asyncio
 import json
 
 from testbed.cli.near import near
-from testbed.cli.options import bench_of
+from testbed.cli.options import bench_of, value_of
 from testbed.core.errors import UsageError
-from testbed.core.tags import Value
 from testbed.rig.falsifying import Place, Request, falsify
 
 
@@ -22,7 +21,7 @@ def execute(options: argparse.Namespace) -> int:
         place=None if options.at is None else Place(options.at),
         index=options.index,
         tag=options.tag,
-        value=None if options.to is None else _value(options.to),
+        value=None if options.to is None else value_of("--to", options.to),
     )
     done = asyncio.run(falsify(bench, request))
     if options.json:
@@ -42,16 +41,3 @@ def execute(options: argparse.Namespace) -> int:
     for one in done.expected:
         print(f"to be found {one.what.value}, layer {one.layer.value}: {one.where}")
     return 0
-
-
-def _value(text: str) -> Value:
-    if text in ("true", "false"):
-        return text == "true"
-    try:
-        return int(text)
-    except ValueError:
-        pass
-    try:
-        return float(text)
-    except ValueError:
-        raise UsageError(f"--to {text!r} is no value", "give a number, true or false") from None

@@ -2,9 +2,11 @@
 
 import argparse
 import os
+from contextlib import suppress
 from pathlib import Path
 
 from testbed.core.errors import UsageError
+from testbed.core.tags import Value
 from testbed.rig.bench import Bench, load_bench
 
 _HERE = Path("bench.toml")
@@ -49,3 +51,13 @@ def trust_of(options: argparse.Namespace, bench: Bench) -> Path:
     """The trust file that is meant."""
     named: Path | None = options.trust
     return named or bench.trust_file
+
+
+def value_of(what: str, text: str) -> Value:
+    """The value of a tag as people type it; `what` names the argument. Raises UsageError for anything else."""
+    if text in ("true", "false"):
+        return text == "true"
+    for read in (int, float):
+        with suppress(ValueError):
+            return read(text)
+    raise UsageError(f"{what} {text!r} is no value", "give a number, true or false")

@@ -25,7 +25,7 @@ def parser() -> argparse.ArgumentParser:
     )
     top.add_argument("--version", action="version", version=f"attestbed {__version__}")
     commands = top.add_subparsers(dest="command", required=True, metavar="COMMAND")
-    for add in (_init, _up, _status, _verify, _falsify, _doctor, _demo, _simulate, _run):
+    for add in (_init, _up, _status, _tags, _read, _write, _verify, _falsify, _doctor, _demo, _simulate, _run):
         add(commands)
     return top
 
@@ -60,6 +60,43 @@ def _status(commands: _Commands) -> None:
         help="show which roles run and how far the logs are",
         description="Shows which roles of a bench run, and how far its logs and anchors are. Changes nothing.",
     )
+    _bench(command)
+    _json(command)
+
+
+def _tags(commands: _Commands) -> None:
+    command = commands.add_parser(
+        "tags",
+        help="list the tags of the PLC",
+        description="Lists the tags of a bench's PLC: type, range and unit, whether they can be written, and where they"
+        " stand on each protocol.",
+    )
+    _bench(command)
+    _json(command)
+
+
+def _read(commands: _Commands) -> None:
+    command = commands.add_parser(
+        "read",
+        help="read values from the running PLC",
+        description="Reads tags of the running PLC, all of one scan. Logs nothing.",
+    )
+    command.add_argument("tag", nargs="*", metavar="TAG", help="which (default: all)")
+    command.add_argument("--by", choices=("modbus", "opcua"), default="modbus", help="protocol (default: modbus)")
+    _bench(command)
+    _json(command)
+
+
+def _write(commands: _Commands) -> None:
+    command = commands.add_parser(
+        "write",
+        help="command the running PLC",
+        description="Writes one tag of the running PLC. The command is logged under the operator's key before it is"
+        " sent, and its outcome after it was read back. Exit 1 where it was refused or nobody knows.",
+    )
+    command.add_argument("tag", metavar="TAG", help="which; `testbed tags` shows what can be written")
+    command.add_argument("value", metavar="VALUE", help="a number, true or false")
+    command.add_argument("--who", metavar="NAME", help="who commands (default: the user of this system)")
     _bench(command)
     _json(command)
 

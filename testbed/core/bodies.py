@@ -109,7 +109,6 @@ TILES_REBUILT = "tiles rebuilt"
 SOURCE_LOST = "source lost"
 SOURCE_BACK = "source back"
 CLOCK_STEPPED = "clock stepped"
-NOT_WRITTEN = "not written"
 
 
 @dataclass(frozen=True, slots=True)
@@ -119,8 +118,7 @@ class Event:
     configuration: the encoded tag list, in an operator's log the bench file; parameters: those of the twin's model,
     encoded; models approved: model hash and parameters hash, 64 bytes each; started: the log goes on after its writer
     was away; tiles rebuilt: the paths of tiles that disagreed with the records, a line each; source lost, source back:
-    why the PLC did not answer, and that it does again, in words; clock stepped: by how many ns, a signed decimal; not
-    written: how many records a disk refused meanwhile, and why, in words.
+    why the PLC did not answer, in words, and that it does again; clock stepped: by how many ns, a signed decimal.
     """
 
     time_ns: int

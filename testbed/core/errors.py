@@ -4,6 +4,7 @@
     ├── UsageError              exit 2   the command, bench file or trust file is wrong; edit it and try again
     ├── StoreError              exit 3   a log's folder or database is not in a state to go on from
     ├── DeviceError             exit 3   the PLC did not answer, or answered with an exception: retry with back-off
+    │   └── DeviceRefused       exit 3   it answered that it will not: do not retry unchanged
     └── ChainError              exit 3   the node did not answer as a node should
         ├── NodeUnreachable     exit 3   no answer: unknown, never clean; retry
         └── Rejected            exit 3   the node or the contract refused a transaction: do not retry unchanged
@@ -42,6 +43,10 @@ class StoreError(TestbedError):
 
 class DeviceError(TestbedError):
     """A PLC did not answer, or answered with an exception."""
+
+
+class DeviceRefused(DeviceError):
+    """A PLC answered a request with an exception, so the request had no effect."""
 
 
 class ChainError(TestbedError):

@@ -23,7 +23,15 @@ from testbed.rig.status import running_node
 from testbed.verify.evidence import Evidence
 from testbed.verify.gather import gather
 from testbed.verify.replay import ApprovedModel
-from testbed.verify.trust import LogRole, Trust, TrustedChain, TrustedLog, TrustedModel
+from testbed.verify.trust import (
+    Agreement,
+    LogRole,
+    Trust,
+    TrustedChain,
+    TrustedCommands,
+    TrustedLog,
+    TrustedModel,
+)
 from testbed.verify.verdict import Checked, check
 
 
@@ -41,7 +49,7 @@ async def audit(bench: Bench, trust: Path) -> Checked:
 async def evidence_of(bench: Bench, trusted: Trust) -> Evidence:
     """Everything of a bench that a check against `trusted` reads."""
     paths = Paths(bench.data)
-    folders = {bench.origin(role): (paths.log(role), paths.tlog(role)) for role in (bench.reader.name, bench.twin.name)}
+    folders = {bench.origin(name): (paths.log(name), paths.tlog(name)) for name in bench.logs}
     async with _node(bench, paths) as (node, problem):
         return await gather(trusted, folders, paths.journal, node, problem)
 
@@ -58,6 +66,7 @@ def auditor(file: trust_file.Trust) -> Trust:
                 key=VerifierKey.parse(log.key),
                 schema=bytes.fromhex(log.schema_hash) if log.schema_hash else bytes(32),
                 follows=log.follows or None,
+                reads=log.reads or None,
             )
             for log in file.log
         ),
@@ -74,6 +83,8 @@ def auditor(file: trust_file.Trust) -> Trust:
         ),
         heartbeat_ns=int(file.limits.heartbeat_s * 1e9),
         twin_lag=file.limits.twin_lag,
+        commands=TrustedCommands(file.commands.tags, file.commands.momentary),
+        agreement=Agreement(int(file.limits.skew_s * 1e9), file.limits.deadband, file.limits.missed),
     )
 
 

@@ -11,33 +11,72 @@ from pathlib import Path
 from testbed.core.tags import ByteOrder, DataType, ModbusAddress, ModbusTable, Tag
 from testbed.rig.bench_checks import check_bench
 from testbed.rig.bench_errors import Problem, check_file
-from testbed.rig.bench_file import Anchor, BenchFile, Chain, Log, Plant, Plc, Reader, TagTable, Twin
+from testbed.rig.bench_file import (
+    Anchor,
+    BenchFile,
+    Chain,
+    Log,
+    Operator,
+    Pages,
+    Plant,
+    Plc,
+    Reader,
+    TagTable,
+    Twin,
+)
 from testbed.rig.default import default_file
-from testbed.rig.toml_file import read_toml
+from testbed.rig.toml_file import TomlFile, read_toml
+
+RECEIPTS = "receipts"
+"""Name of the log in which the anchor keeps what the contract accepted."""
 
 
 @dataclass(frozen=True, slots=True)
 class Bench:
     """One bench, checked. All ports are shifted already.
 
-    file: the bench file's name for messages; folder: where it stands, the current folder for the default bench;
-    data: the folder of keys, logs and journal, absolute; shift: added to every port; tags: in the order of the schema.
+    file: the bench file's name for messages; text: the file as it stands; folder: where it stands, the current folder
+    for the default bench; data: the folder of keys, logs and journal, absolute; shift: added to every port; tags: in
+    the order of the schema; momentary: names of the tags that the PLC takes back by itself.
     """
 
     name: str
     file: str
+    text: str
     folder: Path
     data: Path
     seed: int
     shift: int
     tags: tuple[Tag, ...]
+    momentary: tuple[str, ...]
     plant: Plant
     plc: Plc
-    reader: Reader
+    readers: tuple[Reader, ...]
+    operator: Operator
     twin: Twin
     log: Log
     anchor: Anchor
     chain: Chain
+    pages: Pages
+
+    @property
+    def gateway(self) -> Reader:
+        """The reader whose log the twin follows."""
+        return self.reader(self.twin.follows)
+
+    def reader(self, name: str) -> Reader:
+        """The reader of that name."""
+        return next(reader for reader in self.readers if reader.name == name)
+
+    @property
+    def logs(self) -> tuple[str, ...]:
+        """Names of all logs, in the order in which they are anchored: the gateway's first, the receipts last."""
+        others = (reader.name for reader in self.readers if reader.name != self.gateway.name)
+        return (self.gateway.name, *others, self.operator.name, self.twin.name, RECEIPTS)
+
+    def writer(self, log: str) -> str:
+        """The role that writes a log."""
+        return "anchor" if log == RECEIPTS else log
 
     @property
     def trust_file(self) -> Path:
@@ -62,31 +101,38 @@ def load_bench(path: Path | None, port_shift: int = 0) -> Bench:
     def cross(content: BenchFile) -> Iterator[Problem]:
         return check_bench(content, content.ports.shift + port_shift)
 
-    return _convert(check_file(file, BenchFile, cross), file.label, folder, port_shift)
+    return _convert(check_file(file, BenchFile, cross), file, folder, port_shift)
 
 
-def _convert(content: BenchFile, label: str, folder: Path, port_shift: int) -> Bench:
+def _convert(content: BenchFile, file: TomlFile, folder: Path, port_shift: int) -> Bench:
     shift = content.ports.shift + port_shift
-    (plc,), (reader,) = content.plc, content.reader
-    chain = content.chain
+    (plc,), chain = content.plc, content.chain
     modbus = plc.modbus.model_copy(update={"port": plc.modbus.port + shift})
     opcua = plc.opcua.model_copy(update={"port": plc.opcua.port + shift})
     return Bench(
         name=content.bench.name,
-        file=label,
+        file=file.label,
+        text=file.text,
         folder=folder,
         data=(folder / content.bench.data).resolve(),
         seed=content.bench.seed,
         shift=shift,
         tags=tuple(_tag(plc.name, tag) for tag in plc.tag),
+        momentary=tuple(tag.name for tag in plc.tag if tag.momentary),
         plant=content.plant,
         plc=plc.model_copy(update={"modbus": modbus, "opcua": opcua}),
-        reader=reader,
+        readers=tuple(_shifted(reader, shift) for reader in content.reader),
+        operator=content.operator,
         twin=content.twin,
         log=content.log,
         anchor=content.anchor,
         chain=chain.model_copy(update={"port": chain.port + shift}) if chain.kind == "anvil" else chain,
+        pages=content.pages.model_copy(update={"port": content.pages.port + shift}),
     )
+
+
+def _shifted(reader: Reader, shift: int) -> Reader:
+    return reader if reader.port is None else reader.model_copy(update={"port": reader.port + shift})
 
 
 def _tag(plc: str, tag: TagTable) -> Tag:

@@ -9,8 +9,8 @@ from testbed.rig.bench_file import BenchFile, Plc, TagTable
 from testbed.rig.known import model_parameters, plant_fault, plant_parameters
 from testbed.rig.toml_file import Loc
 
-RESERVED = ("anchor", "chain", "plc")
-"""Folders that every bench has: no reader and no twin may be named so."""
+RESERVED = ("anchor", "chain", "plc", "receipts", "supervisor")
+"""Folders that every bench has: no reader, operator or twin may be named so."""
 
 _URL = re.compile(r"https?://[^\s/]\S*")
 _INTEGERS = {
@@ -38,16 +38,16 @@ def _one_each(bench: BenchFile) -> Iterator[Problem]:
     for key, count in (("plc", len(bench.plc)), ("reader", len(bench.reader))):
         if count == 0:
             yield Problem((key,), "is empty", f"describe one [[{key}]]")
-        if count > 1:
-            what = f"there are {count}; a bench has exactly one {key} for now"
-            yield Problem((key, 1), what, f"keep one [[{key}]] and give each further one a bench file of its own")
+    if len(bench.plc) > 1:
+        what = f"there are {len(bench.plc)}; a bench has exactly one plc for now"
+        yield Problem(("plc", 1), what, "keep one [[plc]] and give each further one a bench file of its own")
 
 
 def _names(bench: BenchFile) -> Iterator[Problem]:
     taken: dict[str, str] = {}
     places: list[tuple[Loc, str]] = [(("plc", i, "name"), plc.name) for i, plc in enumerate(bench.plc)]
     logs: list[tuple[Loc, str]] = [(("reader", i, "name"), reader.name) for i, reader in enumerate(bench.reader)]
-    logs.append((("twin", "name"), bench.twin.name))
+    logs += [(("operator", "name"), bench.operator.name), (("twin", "name"), bench.twin.name)]
     for loc, name in places + logs:
         if name in taken:
             yield Problem(loc, f'"{name}" is already the name of a {taken[name]}', "give each its own name")
@@ -75,6 +75,9 @@ def _tags(loc: Loc, plc: Plc) -> Iterator[Problem]:
         nodes.setdefault(node, tag.name)
         yield from _range(here, tag)
         yield from _table(here, tag)
+        if tag.momentary and not (tag.writable and tag.type == "bool"):
+            what = "only a writable bool is taken back by the PLC"
+            yield Problem((*here, "momentary"), what, "leave momentary out")
     yield from _overlaps(loc, plc.tag)
 
 
@@ -151,6 +154,9 @@ def _references(bench: BenchFile) -> Iterator[Problem]:
     for position, reader in enumerate(bench.reader):
         if plcs and reader.plc not in plcs:
             yield Problem(("reader", position, "plc"), f'there is no plc "{reader.plc}"', unknown(reader.plc, plcs))
+        if reader.protocol == "opcua" and any(plc.name == reader.plc and not plc.opcua.enabled for plc in bench.plc):
+            mend = "write enabled = true under [plc.opcua], or leave this reader out"
+            yield Problem(("reader", position, "protocol"), f"{reader.plc} does not serve OPC UA", mend)
     if readers and bench.twin.follows not in readers:
         what = f'there is no reader "{bench.twin.follows}"'
         yield Problem(("twin", "follows"), what, unknown(bench.twin.follows, readers))
@@ -201,6 +207,8 @@ def _ports(bench: BenchFile, shift: int) -> Iterator[Problem]:
             places.append((("plc", position, "opcua", "port"), plc.opcua.port, "plc.opcua.port"))
     if bench.chain.kind == "anvil":
         places.append((("chain", "port"), bench.chain.port, "chain.port"))
+    if bench.pages.enabled:
+        places.append((("pages", "port"), bench.pages.port, "pages.port"))
     if not places:
         return
     lowest, highest = min(port for _, port, _ in places), max(port for _, port, _ in places)

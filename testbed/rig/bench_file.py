@@ -69,13 +69,17 @@ class TagModbus(Section):
 
 
 class TagTable(Section):
-    """[[plc.tag]]: range is [low, high] in `unit`; a bool needs none. opcua "" stands for "<plc>.<tag>"."""
+    """[[plc.tag]]: range is [low, high] in `unit`; a bool needs none. opcua "" stands for "<plc>.<tag>".
+
+    momentary: a writable bool that the PLC takes back by itself, as a push button.
+    """
 
     name: TagName
     type: Literal["bool", "int16", "uint16", "int32", "uint32", "float32", "float64"]
     unit: Text = ""
     range: tuple[float, float] | None = Field(default=None, strict=False, description="two finite numbers, [low, high]")
     writable: bool = False
+    momentary: bool = False
     modbus: TagModbus
     opcua: Text = ""
 
@@ -95,12 +99,23 @@ class Plc(Section):
 
 
 class Reader(Section):
-    """[[reader]]: reads one PLC and writes a log under its own name and key; period_ms is the poll interval, ms."""
+    """[[reader]]: reads one PLC and writes a log under its own name and key; period_ms is the poll interval, ms.
+
+    host, port: where it connects, when that is not where the PLC listens: a wire may lead through something.
+    """
 
     name: Slug
     plc: str
-    protocol: Literal["modbus"] = "modbus"
+    protocol: Literal["modbus", "opcua"] = "modbus"
     period_ms: int = Field(default=100, ge=1, le=60_000, description="a poll interval, 1..60000 ms")
+    host: Host | None = None
+    port: Port | None = None
+
+
+class Operator(Section):
+    """[operator]: name of the log of commands, configuration and approved models."""
+
+    name: Slug = "operator"
 
 
 class Twin(Section):
@@ -113,8 +128,11 @@ class Twin(Section):
 
 
 class Log(Section):
-    """[log]: tiles and checkpoint file are written every publish_ms at most; heartbeat_s is the longest silence, s."""
+    """[log]: commit_ms: readers commit what they read at most this often, ms; tiles and checkpoint file are written
+    every publish_ms at most; heartbeat_s: a reader's log says that it lives this often, s.
+    """
 
+    commit_ms: int = Field(default=50, ge=0, le=60_000, description="a time, 0..60000 ms")
     publish_ms: int = Field(default=1000, ge=0, le=3_600_000, description="a time, 0..3600000 ms")
     heartbeat_s: float = Field(default=1.0, gt=0, le=86_400, description="a time, more than 0 and up to 86400 s")
 
@@ -137,6 +155,14 @@ class Chain(Section):
     confirmations: int = Field(default=1, ge=1, le=10_000, description="a number of blocks, 1..10000")
 
 
+class Pages(Section):
+    """[pages]: where a running bench serves its metrics."""
+
+    enabled: bool = True
+    host: Host = "127.0.0.1"
+    port: Port = 8080
+
+
 class BenchFile(Section):
     """The whole file."""
 
@@ -145,7 +171,9 @@ class BenchFile(Section):
     plant: Plant = Plant()
     plc: Several[Plc]
     reader: Several[Reader]
+    operator: Operator = Operator()
     twin: Twin
     log: Log = Log()
     anchor: Anchor = Anchor()
     chain: Chain = Chain()
+    pages: Pages = Pages()

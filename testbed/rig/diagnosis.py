@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 from testbed.chain.artifact import load_artifact
 from testbed.chain.devnode import anvil_program
-from testbed.chain.journal import read_journal
+from testbed.chain.reading import summarize
 from testbed.chain.registry import address_of
 from testbed.chain.rpc import Node
 from testbed.core.errors import InvalidData, StoreError, TestbedError
@@ -15,7 +15,7 @@ from testbed.keys.checkpoint import open_checkpoint
 from testbed.keys.files import read_secret
 from testbed.rig.bench import Bench
 from testbed.rig.dev_chain import read_dev_chain
-from testbed.rig.locks import held_roles, is_held, role_names
+from testbed.rig.locks import held_roles, is_held
 from testbed.rig.logs import signing_key
 from testbed.rig.paths import Paths
 from testbed.rig.ports import check_ports, listeners
@@ -96,10 +96,10 @@ async def _ports(bench: Bench) -> str:
 
 
 async def _keys(bench: Bench) -> str:
-    roles = [role for role in role_names(bench) if role not in ("plc", "chain")]
-    for role in roles:
-        read_secret(Paths(bench.data).key(role))
-    return f"{', '.join(roles)}: there, and closed to others"
+    names = ("anchor", *bench.logs)
+    for name in names:
+        read_secret(Paths(bench.data).key(name))
+    return f"{', '.join(names)}: there, and closed to others"
 
 
 async def _trust(bench: Bench) -> str:
@@ -118,8 +118,7 @@ async def _journal(bench: Bench) -> str:
     path = Paths(bench.data).journal
     if not path.exists():
         raise TestbedError(f"{path}: there is no journal", "make the bench ready with `testbed init`")
-    contents = read_journal(path)
-    return f"{len(contents.steps)} blocks"
+    return f"{summarize(path).steps} blocks"
 
 
 async def _genesis(bench: Bench) -> str:
@@ -131,12 +130,12 @@ async def _genesis(bench: Bench) -> str:
 
 async def _logs(bench: Bench) -> str:
     found = []
-    for role in (bench.reader.name, bench.twin.name):
+    for role in bench.logs:
         path = Paths(bench.data).log(role)
         if not path.exists():
             found.append(f"{role} has not begun")
             continue
-        with (LogStore.read if is_held(bench, role) else LogStore.examine)(path) as store:
+        with (LogStore.read if is_held(bench, bench.writer(role)) else LogStore.examine)(path) as store:
             newest = store.latest_checkpoint()
             if newest is None:
                 raise StoreError(f"{path}: a log without a checkpoint", "run `testbed verify` to see what was changed")

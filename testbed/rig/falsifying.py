@@ -7,7 +7,7 @@ from enum import Enum
 from testbed.attacks import chain as chain_attacks
 from testbed.attacks import published, records, resigned
 from testbed.attacks.target import Falsified, Target, TargetChain, TargetLog
-from testbed.chain.journal import read_journal
+from testbed.chain.reading import iterate_steps
 from testbed.core.entry import Kind
 from testbed.core.errors import InvalidData, UsageError
 from testbed.core.tags import DataType, Value
@@ -59,7 +59,7 @@ def target_of(bench: Bench) -> Target:
         genesis_time_s=own.genesis_time_s,
         funded=own.funded,
     )
-    return Target(_log(bench, paths, bench.reader.name), _log(bench, paths, bench.twin.name), chain, bench.tags)
+    return Target(_log(bench, paths, bench.gateway.name), _log(bench, paths, bench.twin.name), chain, bench.tags)
 
 
 async def falsify(bench: Bench, request: Request) -> Falsified:
@@ -67,12 +67,12 @@ async def falsify(bench: Bench, request: Request) -> Falsified:
     target = target_of(bench)
     if request.kind not in _ATTACKS:
         raise UsageError(f"there is no falsification {request.kind!r}", f"choose one of {', '.join(_ATTACKS)}")
-    roles = {bench.reader.name: target.source, bench.twin.name: target.twin}
-    only = bench.twin.name if request.kind == "twin-record" else bench.reader.name
+    roles = {bench.gateway.name: target.source, bench.twin.name: target.twin}
+    only = bench.twin.name if request.kind == "twin-record" else bench.gateway.name
     role = request.role or only
     if role not in roles:
         raise UsageError(f"there is no log {role!r}", f"choose one of {', '.join(roles)}")
-    _check_options(request, role, only, bench.reader.name)
+    _check_options(request, role, only, bench.gateway.name)
     return await _ATTACKS[request.kind](target, roles[role], request)
 
 
@@ -211,7 +211,7 @@ _USUAL_TAG = "tank2.level"
 
 
 def _log(bench: Bench, paths: Paths, role: str) -> TargetLog:
-    anchored = [step.intent.anchored for step in read_journal(paths.journal).steps if step.mined is not None]
+    anchored = [step.intent.anchored for step in iterate_steps(paths.journal) if step.mined is not None]
     origin = bench.origin(role)
     sizes = tuple(one.size for one in anchored if one is not None and one.origin == origin)
     return TargetLog(origin, paths.log(role), paths.tlog(role), read_secret(paths.key(role)), sizes)

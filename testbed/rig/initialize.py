@@ -2,6 +2,7 @@
 
 import asyncio
 from pathlib import Path
+from typing import Literal
 
 from testbed.chain.artifact import load_artifact
 from testbed.chain.devnode import ARGUMENTS, DevNode, genesis_text
@@ -15,12 +16,14 @@ from testbed.core.errors import UsageError
 from testbed.keys.ed25519 import SigningKey
 from testbed.keys.files import write_secret
 from testbed.model import registry
-from testbed.record.schema import parameters_hash, schema_hash
-from testbed.rig.bench import Bench
+from testbed.record.schema import parameters_hash
+from testbed.rig.bench import RECEIPTS, Bench
 from testbed.rig.dev_chain import read_dev_chain
+from testbed.rig.operating import operator_log
 from testbed.rig.paths import Paths
+from testbed.rig.reading import schema_of
 from testbed.rig.recipe import parameters_of
-from testbed.rig.trust import Limits, Trust, TrustedBench, TrustedChain, TrustedLog, TrustedModel, write_trust
+from testbed.rig.trust import Commands, Limits, Trust, TrustedBench, TrustedChain, TrustedLog, TrustedModel, write_trust
 from testbed.store.files import write_atomic
 
 _LAG_S = 60.0
@@ -29,7 +32,7 @@ _LAG_S = 60.0
 
 def check_fresh(bench: Bench, trust_file: Path) -> None:
     """Raises UsageError where a trust file, or keys or records of a bench, stand already."""
-    for path in (trust_file, *(Paths(bench.data).key(role) for role in (bench.reader.name, bench.twin.name, "anchor"))):
+    for path in (trust_file, *(Paths(bench.data).key(name) for name in ("anchor", *bench.logs))):
         if path.exists():
             mend = "keep it and go on with `testbed up`, or name another data folder in [bench] data"
             if not trust_file.exists():
@@ -39,19 +42,22 @@ def check_fresh(bench: Bench, trust_file: Path) -> None:
 
 
 async def initialize(bench: Bench, trust_file: Path, clock: Clock, entropy: Entropy, *, simulated: bool) -> Trust:
-    """Make keys, genesis and journal, and write the trust file. Raises UsageError, ChainError; keys come last but one.
+    """Make keys, genesis, journal and the operator's log, and write the trust file. Raises UsageError, ChainError.
 
+    The trust file comes last: without it nothing here counts as made.
     A chain of one's own is started once, for its genesis hash. Any other chain must be reachable.
     """
     check_fresh(bench, trust_file)
     paths = Paths(bench.data)
-    secrets = {role: entropy.take(32) for role in (bench.reader.name, bench.twin.name, "anchor")}
+    secrets = {name: entropy.take(32) for name in ("anchor", *bench.logs)}
     submitter = address_of(secrets["anchor"])
     head = await _head(bench, paths, submitter, clock)
     trust = _trust(bench, head, secrets, simulated=simulated)
     for role, secret in secrets.items():
         write_secret(paths.key(role), secret)
     Journal.create(paths.journal, head).close()
+    with operator_log(bench, clock, entropy, simulated=simulated):
+        pass  # opening it says what it has to say
     write_trust(trust_file, trust)
     return trust
 
@@ -81,23 +87,10 @@ async def _head(bench: Bench, paths: Paths, submitter: str, clock: Clock) -> Hea
 
 
 def _trust(bench: Bench, head: Head, secrets: dict[str, bytes], *, simulated: bool) -> Trust:
-    source, twin = bench.origin(bench.reader.name), bench.origin(bench.twin.name)
-    keys = {
-        source: SigningKey.from_seed(source, secrets[bench.reader.name]),
-        twin: SigningKey.from_seed(twin, secrets[bench.twin.name]),
-    }
-    scans_per_s = 1000.0 / min(bench.plc.scan_ms, bench.reader.period_ms)
+    scans_per_s = 1000.0 / min(bench.plc.scan_ms, bench.gateway.period_ms)
     return Trust(
         bench=TrustedBench(name=bench.name, simulated=simulated),
-        log=(
-            TrustedLog(
-                origin=source,
-                role="gateway",
-                key=keys[source].verifier().encode(),
-                schema=schema_hash(bench.tags).hex(),
-            ),
-            TrustedLog(origin=twin, role="twin", key=keys[twin].verifier().encode(), follows=source),
-        ),
+        log=tuple(_log(bench, name, secrets[name]) for name in bench.logs),
         chain=TrustedChain(
             id=head.chain_id,
             genesis="0x" + head.genesis_hash.hex(),
@@ -113,5 +106,20 @@ def _trust(bench: Bench, head: Head, secrets: dict[str, bytes], *, simulated: bo
                 parameters=parameters_hash(parameters_of(bench)).hex(),
             ),
         ),
+        commands=Commands(tags=tuple(tag.name for tag in bench.tags if tag.writable), momentary=bench.momentary),
         limits=Limits(heartbeat_s=max(10.0, 10 * bench.log.heartbeat_s), twin_lag=max(100, int(scans_per_s * _LAG_S))),
     )
+
+
+def _log(bench: Bench, name: str, secret: bytes) -> TrustedLog:
+    origin = bench.origin(name)
+    key = SigningKey.from_seed(origin, secret).verifier().encode()
+    if name == bench.twin.name:
+        return TrustedLog(origin=origin, role="twin", key=key, follows=bench.origin(bench.twin.follows))
+    if name == RECEIPTS:
+        return TrustedLog(origin=origin, role="receipts", key=key)
+    if name == bench.operator.name:
+        return TrustedLog(origin=origin, role="operator", key=key)
+    reader = bench.reader(name)
+    role: Literal["gateway", "reader"] = "gateway" if name == bench.gateway.name else "reader"
+    return TrustedLog(origin=origin, role=role, key=key, schema=schema_of(bench, reader).hex(), reads=reader.plc)

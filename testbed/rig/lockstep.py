@@ -3,24 +3,32 @@
 Sockets, node and files are the real ones; only time and chance are handed in.
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 
 from testbed.attacks.lying import LyingDynamics
+from testbed.core.bodies import Beacon
 from testbed.core.clock import VirtualClock
 from testbed.core.entropy import SeededEntropy
+from testbed.core.tags import Value
+from testbed.guard.operator import Operator
 from testbed.rig.bench import Bench
 from testbed.rig.initialize import initialize
+from testbed.rig.operating import operator_log
+from testbed.rig.reading import modbus_reader
 from testbed.rig.recipe import recipe_of
 from testbed.rig.roles.anchor import AnchorRole
 from testbed.rig.roles.chain import ChainRole
-from testbed.rig.roles.gateway import GatewayRole
 from testbed.rig.roles.plc import PlcRole
+from testbed.rig.roles.reader import ReaderRole
 from testbed.rig.roles.role import Role
 from testbed.rig.roles.twin import TwinRole
 
 START_NS = 1_767_225_600 * 10**9
 """2026-01-01T00:00:00Z: where every virtual clock starts."""
+
+Commands = Mapping[int, tuple[str, Value]]
+"""What an operator writes after so many scans: tag and value."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,6 +46,7 @@ async def simulate(
     seed: int,
     *,
     lying_twin: bool = False,
+    commands: Commands | None = None,
     progress: Callable[[int], None] | None = None,
 ) -> Simulated:
     """Make the bench ready with seeded keys and run `scans` scans; every record is anchored at the end.
@@ -47,35 +56,56 @@ async def simulate(
     """
     clock = VirtualClock(START_NS)
     await initialize(bench, bench.trust_file, clock, SeededEntropy(seed, "keys"), simulated=True)
-    scan_ns = bench.plc.scan_ms * 1_000_000
-    plc = PlcRole(replace(bench, seed=seed), real_time=False, modbus_port=0)
+    plc = PlcRole(replace(bench, seed=seed), clock)
+    chain = ChainRole(bench, port=0)
     started: list[Role] = []
+    anchor: AnchorRole | None = None
+
+    def newest() -> Beacon | None:
+        return None if anchor is None else anchor.newest
+
     try:
         await _start(plc, started)
-        chain = ChainRole(bench, port=0)
         await _start(chain, started)
-        gateway = GatewayRole(bench, clock, SeededEntropy(seed, "gateway"), modbus_port=plc.modbus.port, simulated=True)
-        await _start(gateway, started)
+        for reader in bench.readers:
+            port = plc.opcua.port if reader.protocol == "opcua" else plc.modbus.port
+            entropy = SeededEntropy(seed, reader.name)
+            reading = ReaderRole(bench, reader.name, clock, entropy, newest, port=port, simulated=True)
+            await _start(reading, started)
         recipe = recipe_of(bench)
         if lying_twin:
             recipe = replace(recipe, model=LyingDynamics(recipe.model))
-        twin = TwinRole(bench, clock, SeededEntropy(seed, "twin"), simulated=True, recipe=recipe)
-        await _start(twin, started)
-        anchor = AnchorRole(bench, clock, chain.url)
+        await _start(TwinRole(bench, clock, SeededEntropy(seed, "twin"), simulated=True, recipe=recipe), started)
+        anchor = AnchorRole(bench, clock, SeededEntropy(seed, "receipts"), chain.url, simulated=True)
         await _start(anchor, started)
-        stepped: tuple[Role, ...] = (plc, gateway, twin, anchor)
-        for scan in range(scans):
-            clock.advance(scan_ns)
+        stepped = [role for role in started if role is not chain]
+        done = 0
+
+        async def scan() -> None:
+            nonlocal done
+            clock.advance(bench.plc.scan_ms * 1_000_000)
             for role in stepped:
                 await role.step()
+            done += 1
             if progress is not None:
-                progress(scan + 1)
+                progress(done)
+
+        entropy = SeededEntropy(seed, "operator")
+        for before, (tag, value) in sorted((commands or {}).items()):
+            while done < before:
+                await scan()
+            device = modbus_reader(bench, port=plc.modbus.port)
+            with operator_log(bench, clock, entropy, simulated=True) as log:
+                # Reading it back takes a scan, as it does a person.
+                await Operator("operator", log, device, bench.tags, bench.momentary, scan).write(tag, value)
+        while done < scans:
+            await scan()
     finally:
         # As a running bench ends: who writes first stops first, so that the anchor and the node see everything.
         for role in _in_stop_order(started):
             await role.stop()
     facts = anchor.facts()
-    return Simulated(scans, int(facts["anchors"]), int(facts["gas"]))
+    return Simulated(done, int(facts["anchors"]), int(facts["gas"]))
 
 
 async def _start(role: Role, started: list[Role]) -> None:
@@ -84,6 +114,6 @@ async def _start(role: Role, started: list[Role]) -> None:
 
 
 def _in_stop_order(started: Sequence[Role]) -> list[Role]:
-    """Gateway, twin, anchor, chain, PLC; those of them that run."""
-    order = (GatewayRole, TwinRole, AnchorRole, ChainRole, PlcRole)
+    """Readers, twin, anchor, chain, PLC; those of them that run."""
+    order = (ReaderRole, TwinRole, AnchorRole, ChainRole, PlcRole)
     return sorted(started, key=lambda role: order.index(type(role)))

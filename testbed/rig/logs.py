@@ -4,7 +4,7 @@ from contextlib import suppress
 from dataclasses import dataclass
 
 from testbed import __version__
-from testbed.core.bodies import STARTED, TILES_REBUILT, Event, Genesis
+from testbed.core.bodies import STARTED, TILES_REBUILT, Body, Event, Genesis
 from testbed.core.clock import Clock
 from testbed.core.entropy import Entropy
 from testbed.core.entry import Kind
@@ -23,11 +23,10 @@ from testbed.tlog.sequencer import Log
 
 @dataclass(frozen=True, slots=True)
 class Configuration:
-    """What a log says of itself at its beginning: hash of its tag list, and the event that holds what it runs on."""
+    """What a log says of itself: the hash of its tag list, and events (name, detail) that hold what it runs on."""
 
-    event: str
-    detail: bytes
     schema: bytes = NO_SCHEMA
+    says: tuple[tuple[str, bytes], ...] = ()
 
 
 def signing_key(bench: Bench, role: str) -> SigningKey:
@@ -36,10 +35,18 @@ def signing_key(bench: Bench, role: str) -> SigningKey:
 
 
 def open_log(
-    bench: Bench, role: str, configuration: Configuration, clock: Clock, entropy: Entropy, *, simulated: bool
+    bench: Bench,
+    role: str,
+    configuration: Configuration,
+    clock: Clock,
+    entropy: Entropy,
+    *,
+    simulated: bool,
+    follows_time: bool = True,
 ) -> tuple[Log, LogStore]:
-    """Open a role's log for writing, begin it where it is new, and log what its start found out.
+    """Open a log for writing, begin it where it is new, and log what its start found out.
 
+    follows_time: whether a silence of this log means anything, so that the event *started* says why there was one.
     Raises UsageError when the log was begun with another tag list: a log has one schema for life.
     """
     paths = Paths(bench.data)
@@ -47,18 +54,20 @@ def open_log(
     try:
         log = Log(signing_key(bench, role), store, Publisher(paths.tlog(role)), entropy)
         now = clock.now_ns()
+        found: list[Body] = []
         if log.size == 0:
-            genesis = Genesis(log.origin, configuration.schema, f"attestbed {__version__}", simulated)
-            log.append([(bench.name, genesis), (bench.name, Event(now, configuration.event, configuration.detail))])
+            found.append(Genesis(log.origin, configuration.schema, f"attestbed {__version__}", simulated))
         else:
             _check_begun_so(bench, store, configuration)
-            # Says that what was not logged before it was not seen: the writer was away.
-            log.append([(bench.name, Event(now, STARTED, b""))])
-            if not _has_event(store, configuration):
-                log.append([(bench.name, Event(now, configuration.event, configuration.detail))])
+            if follows_time:
+                # Says that what was not logged before it was not seen: the writer was away.
+                found.append(Event(now, STARTED, b""))
+        said = _newest_events(store)
+        found += [Event(now, name, detail) for name, detail in configuration.says if said.get(name) != detail]
         if log.rebuilt_tiles:
-            detail = "\n".join(log.rebuilt_tiles).encode()
-            log.append([(bench.name, Event(now, TILES_REBUILT, detail))])
+            found.append(Event(now, TILES_REBUILT, "\n".join(log.rebuilt_tiles).encode()))
+        if found:
+            log.append([(bench.name, body) for body in found])
     except BaseException:
         store.close()
         raise
@@ -70,7 +79,7 @@ def check_real(bench: Bench) -> None:
 
     A log that is missing or cannot be read is left to whoever opens it.
     """
-    for role in (bench.reader.name, bench.twin.name):
+    for role in bench.logs:
         with suppress(StoreError, InvalidData), LogStore.read(Paths(bench.data).log(role)) as store:
             genesis = _genesis(store)
             if genesis is not None and genesis.simulated:
@@ -86,19 +95,21 @@ def _genesis(store: LogStore) -> Genesis | None:
     return body if isinstance(body, Genesis) else None
 
 
-def _check_begun_so(bench: Bench, store: LogStore, configuration: Configuration) -> None:
+def _check_begun_so(bench: Bench, store: LogStore, configuration: Configuration | None) -> None:
     genesis = _genesis(store)
-    if genesis is None or genesis.schema != configuration.schema:
+    if genesis is None or genesis.schema != (NO_SCHEMA if configuration is None else configuration.schema):
         raise UsageError(
             f"{store.path}: this log was begun with another tag list than {bench.file} has",
             "name another data folder in [bench] data and run `testbed init`, or undo the change of the tags",
         )
 
 
-def _has_event(store: LogStore, configuration: Configuration) -> bool:
+def _newest_events(store: LogStore) -> dict[str, bytes]:
+    """The newest detail of each event, by name."""
+    newest: dict[str, bytes] = {}
     for row in store.rows():
         if row.body is not None and decode_entry(row.entry).kind is Kind.EVENT:
             body = decode_body(Kind.EVENT, row.body)
-            if isinstance(body, Event) and (body.name, body.detail) == (configuration.event, configuration.detail):
-                return True
-    return False
+            if isinstance(body, Event):
+                newest[body.name] = body.detail
+    return newest

@@ -4,7 +4,7 @@
 <data>/<role>/lock            held by the process that runs the role
 <data>/<role>/status.json     what the running role says of itself
 <data>/<role>/output.log      what it printed under `testbed up`
-<data>/gateway/log.sqlite     a log's entries and bodies; the twin's likewise
+<data>/gateway/log.sqlite     a log's entries and bodies; those of other readers, operator, twin and receipts likewise
 <data>/gateway/tlog/          checkpoint and tile/...
 <data>/anchor/journal.jsonl   every transaction and block of the dev node
 <data>/chain/                 genesis.json, state

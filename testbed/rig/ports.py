@@ -28,6 +28,8 @@ def listeners(bench: Bench) -> tuple[Listener, ...]:
         found.append(Listener("plc", "plc.opcua", plc.opcua.host, plc.opcua.port))
     if chain.kind == "anvil":
         found.append(Listener("chain", "chain", chain.host, chain.port))
+    if bench.pages.enabled:
+        found.append(Listener("supervisor", "pages", bench.pages.host, bench.pages.port))
     return tuple(found)
 
 

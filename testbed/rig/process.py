@@ -7,16 +7,18 @@ import signal
 import sys
 from collections.abc import Callable
 from contextlib import suppress
+from functools import partial
 
 from testbed.core.clock import Clock, SystemClock
 from testbed.core.entropy import Entropy, SystemEntropy
 from testbed.core.errors import ChainError, DeviceError, NodeUnreachable, StoreError, UsageError
 from testbed.rig.bench import Bench
+from testbed.rig.failing import arm_failpoints
 from testbed.rig.locks import role_lock, role_names
 from testbed.rig.logs import check_real
 from testbed.rig.paths import Paths
 from testbed.rig.roles.role import Role
-from testbed.rig.status import Status, running_node
+from testbed.rig.status import Status, newest_block, running_node
 from testbed.store.sqlite import LogStore
 
 _LOG = logging.getLogger("testbed")
@@ -43,6 +45,7 @@ async def run_role(bench: Bench, role: str, *, with_parent: bool = False) -> Non
             mend = "start it with a pipe on standard input, or leave --with-parent out"
             raise UsageError(f"--with-parent: standard input cannot be waited on: {error}", mend) from None
     check_real(bench)
+    arm_failpoints(role)
     with role_lock(bench, role):
         status = Status(bench, role)
         try:
@@ -84,7 +87,7 @@ async def _drive(role: Role, stopping: asyncio.Event, status: Status) -> None:
 async def _build(bench: Bench, role: str, stopping: asyncio.Event, status: Status) -> Role | None:
     """The role, once the logs and the node that it reads are there; None when told to stop before."""
     clock, entropy, paths = SystemClock(), SystemEntropy(), Paths(bench.data)
-    needs = {bench.twin.name: [bench.twin.follows], "anchor": [bench.reader.name, bench.twin.name]}.get(role, [])
+    needs = {bench.twin.name: [bench.twin.follows], "anchor": [*bench.logs[:-1]]}.get(role, [])
     while not all(_is_log(paths, name) for name in needs):
         status.write("waiting", f"for the log of {' and '.join(needs)}", {})
         await _pause(stopping, _WAIT_S)
@@ -104,7 +107,7 @@ def _make(bench: Bench, role: str, clock: Clock, entropy: Entropy) -> Role:
     if role == "plc":
         from testbed.rig.roles.plc import PlcRole
 
-        return PlcRole(bench, real_time=True, modbus_port=bench.plc.modbus.port)
+        return PlcRole(bench)
     if role == "chain":
         from testbed.rig.roles.chain import ChainRole
 
@@ -112,14 +115,14 @@ def _make(bench: Bench, role: str, clock: Clock, entropy: Entropy) -> Role:
     if role == "anchor":
         from testbed.rig.roles.anchor import AnchorRole
 
-        return AnchorRole(bench, clock, running_node(bench) or bench.chain.url)
+        return AnchorRole(bench, clock, entropy, running_node(bench) or bench.chain.url, simulated=False)
     if role == bench.twin.name:
         from testbed.rig.roles.twin import TwinRole
 
         return TwinRole(bench, clock, entropy, simulated=False)
-    from testbed.rig.roles.gateway import GatewayRole
+    from testbed.rig.roles.reader import ReaderRole
 
-    return GatewayRole(bench, clock, entropy, bench.plc.modbus.port, simulated=False)
+    return ReaderRole(bench, role, clock, entropy, partial(newest_block, bench), simulated=False)
 
 
 def _is_log(paths: Paths, role: str) -> bool:

@@ -4,7 +4,7 @@ from collections.abc import Iterator
 
 from testbed.core.errors import UsageError
 from testbed.model import registry
-from testbed.record.schema import parameters_hash, schema_hash
+from testbed.record.schema import parameters_hash
 from testbed.rig.bench import Bench
 from testbed.rig.bench_errors import Problem
 from testbed.rig.dev_chain import read_dev_chain
@@ -12,6 +12,7 @@ from testbed.rig.locks import check_not_running
 from testbed.rig.logs import check_real, signing_key
 from testbed.rig.paths import Paths
 from testbed.rig.ports import check_ports
+from testbed.rig.reading import schema_of
 from testbed.rig.recipe import parameters_of
 from testbed.rig.trust import Trust, TrustedModel, load_trust, model_table
 
@@ -46,10 +47,12 @@ def _disagreements(bench: Bench, trust: Trust) -> Iterator[Problem]:
 def _logs(bench: Bench, trust: Trust) -> Iterator[Problem]:
     trusted = {log.origin: log for log in trust.log}
     undo = "was it changed since `testbed init`? Undo that, or make a new bench in another data folder"
-    for key, role, schema in (
-        ("reader.name", bench.reader.name, schema_hash(bench.tags).hex()),
-        ("twin.name", bench.twin.name, ""),
-    ):
+    for role in bench.logs:
+        key = next(
+            (f"{table}.name" for table in ("operator", "twin") if getattr(bench, table).name == role), "reader.name"
+        )
+        reads = next((reader for reader in bench.readers if reader.name == role), None)
+        schema = "" if reads is None else schema_of(bench, reads).hex()
         origin = bench.origin(role)
         log = trusted.get(origin)
         if log is None:

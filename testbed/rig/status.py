@@ -5,12 +5,14 @@ import json
 import os
 from collections.abc import Mapping
 
+from testbed.core.bodies import Beacon
 from testbed.rig.bench import Bench
 from testbed.rig.locks import is_held
 from testbed.rig.paths import Paths
 from testbed.store.files import write_atomic
 
 _STATUS_S = 0.5
+_HASH_DIGITS = 64
 
 
 class Status:
@@ -48,3 +50,12 @@ def running_node(bench: Bench) -> str | None:
     """Address of the bench's own node, None where its role does not run."""
     url = read_status(bench, "chain").get("url")
     return None if url is None else str(url)
+
+
+def newest_block(bench: Bench) -> Beacon | None:
+    """The newest block that the running anchor has on record, None where it has none or does not run."""
+    status = read_status(bench, "anchor")
+    height, block = status.get("height"), str(status.get("block", ""))
+    if not isinstance(height, int) or len(block) != _HASH_DIGITS:
+        return None
+    return Beacon(bench.chain.chain_id, height, bytes.fromhex(block))

@@ -21,9 +21,12 @@ _BARE = re.compile(r"[A-Za-z0-9_-]+")
 
 @dataclass(frozen=True, slots=True)
 class TomlFile:
-    """label: the file's name for messages; data: what tomllib made of it; lines: line numbers from 1, by Loc."""
+    """label: the file's name for messages; text: as it stands; data: what tomllib made of it; lines: line numbers from
+    1, by Loc.
+    """
 
     label: str
+    text: str
     data: dict[str, object]
     lines: dict[Loc, int]
 
@@ -91,7 +94,7 @@ def parse_toml(text: str, label: str) -> TomlFile:
         raise UsageError(
             f"{label}: not to be read: {error}", "keep numbers and nesting to what the file needs"
         ) from None
-    return TomlFile(label, data, _find_lines(text))
+    return TomlFile(label, text, data, _find_lines(text))
 
 
 def _find_lines(text: str) -> dict[Loc, int]:

@@ -43,16 +43,17 @@ class TrustedLog(Section):
     """[[log]]: key is a C2SP verifier key, name+hash+base64; the key is named like the log.
 
     schema_hash ("schema" in the file): SHA-256 of the tag list, "" for a log without tags; follows: origin of the log
-    that a twin mirrors, "" for a gateway.
+    that a twin mirrors; reads: the PLC that a gateway or another reader reads; "" for all others.
     """
 
     origin: Origin
-    role: Literal["gateway", "twin"]
+    role: Literal["gateway", "reader", "operator", "receipts", "twin"]
     key: str = Field(description="a verifier key in quotes, name+hash+base64")
     schema_hash: str = Field(
         default="", alias="schema", pattern=r"^([0-9a-f]{64})?$", description='64 lower-case hexadecimal digits, or ""'
     )
     follows: str = Field(default="", description="the origin of the log that this one mirrors, in quotes")
+    reads: str = Field(default="", pattern=r"^[^\x00-\x1f\x7f]*$", description="the name of a PLC in quotes")
 
 
 class TrustedChain(Section):
@@ -77,11 +78,25 @@ class TrustedModel(Section):
     parameters: Hash
 
 
+class Commands(Section):
+    """[commands]: tags that only a logged command may change; momentary: those that the PLC takes back by itself."""
+
+    tags: Several[str] = ()
+    momentary: Several[str] = ()
+
+
 class Limits(Section):
-    """[limits]: heartbeat_s: longest silence of a log, s; twin_lag: how many records a twin may be behind."""
+    """[limits]: heartbeat_s: longest silence of a log, s; twin_lag: how many records a twin may be behind.
+
+    missed: share of the scans that a reader may have missed by its own word. Where no scan counter says which states of
+    two readers belong together, skew_s: how far apart in time, s; deadband: how far apart in value, share of the range.
+    """
 
     heartbeat_s: float = Field(gt=0, le=86_400, description="a time, more than 0 and up to 86400 s")
     twin_lag: int = Field(ge=0, lt=2**63, description="a number of records, 0 or more")
+    missed: float = Field(default=0.2, ge=0, le=1, description="a share, 0..1")
+    skew_s: float = Field(default=0.5, ge=0, le=86_400, description="a time, 0..86400 s")
+    deadband: float = Field(default=0.02, ge=0, le=1, description="a share, 0..1")
 
 
 class Trust(Section):
@@ -91,6 +106,7 @@ class Trust(Section):
     log: Several[TrustedLog]
     chain: TrustedChain
     model: Several[TrustedModel] = ()
+    commands: Commands = Commands()
     limits: Limits
 
 
@@ -126,6 +142,7 @@ def render_trust(trust: Trust) -> str:
     blocks += [_block("[[log]]", _LOG if first else "", log) for first, log in _with_first(trust.log)]
     blocks.append(_block("[chain]", _CHAIN, trust.chain))
     blocks += [_block("[[model]]", _MODEL if first else "", model) for first, model in _with_first(trust.model)]
+    blocks.append(_block("[commands]", _COMMANDS, trust.commands))
     blocks.append(_block("[limits]", _LIMITS, trust.limits))
     return "\n".join(blocks)
 
@@ -142,16 +159,22 @@ _HEAD = """\
 _BENCH = "# simulated = true would let through logs that say themselves that no real clock drove them.\n"
 _LOG = """\
 # Each log, under the only key that may sign for it. schema: hash of the tag list that its first record must name.
-# follows: the log whose records a twin's records must follow from.
+# follows: the log whose records a twin's records must follow from. reads: the PLC that a gateway or reader reads.
 """
 _CHAIN = """\
 # The chain that anchors are on, by its id and the hash of its first block; the contract, by address and hash of its
 # code; and the one account whose anchors count. confirmations: blocks after which an anchor counts, its own included.
 """
 _MODEL = "# Models that a twin may run: SHA-256 of the source, and of the parameters.\n"
-_LIMITS = (
-    '# heartbeat_s: a log that is silent for longer is "silent", s. twin_lag: records that a twin may be behind.\n'
-)
+_COMMANDS = """\
+# Set-points, modes and manual outputs: a change without a command in the operator's log is "unexplained".
+# momentary: those that the PLC takes back by itself, as a push button.
+"""
+_LIMITS = """\
+# heartbeat_s: a log that is silent for longer is "silent", s. twin_lag: records that a twin may be behind. missed:
+# share of scans that a reader may have missed by its own word. Two readers of a PLC without a scan counter may be
+# skew_s apart in time, and deadband apart in value, as a share of the tag's range.
+"""
 
 
 def _with_first(items: tuple[Section, ...]) -> Iterator[tuple[bool, Section]]:
@@ -169,6 +192,8 @@ def _toml(value: object) -> str:
     if isinstance(value, str):
         # JSON's escapes are TOML's, but TOML wants DEL escaped as well.
         return json.dumps(value, ensure_ascii=False).replace("\x7f", "\\u007f")
+    if isinstance(value, tuple):
+        return "[" + ", ".join(map(_toml, value)) + "]"
     return repr(value)
 
 
@@ -189,6 +214,16 @@ def _cross(trust: Trust) -> Iterator[Problem]:
         origins.add(log.origin)
         yield from _key(here, log, keys)
         yield from _follows(here, log, sources)
+        yield from _reads(here, log)
+    for role in ("operator", "receipts"):
+        positions = [position for position, log in enumerate(trust.log) if log.role == role]
+        if len(positions) > 1:
+            what = f'there are {len(positions)} logs with role = "{role}"'
+            yield Problem(("log", positions[1], "role"), what, "keep the one of this bench")
+    for position, name in enumerate(trust.commands.momentary):
+        if name not in trust.commands.tags:
+            mend = "add it to tags as well: what only a command may change"
+            yield Problem(("commands", "momentary", position), f'"{name}" is not among the tags', mend)
     models: set[str] = set()
     for position, model in enumerate(trust.model):
         if model.hash + model.parameters in models:
@@ -214,9 +249,17 @@ def _key(here: Loc, log: TrustedLog, keys: dict[bytes, str]) -> Iterator[Problem
 
 def _follows(here: Loc, log: TrustedLog, sources: list[str]) -> Iterator[Problem]:
     loc = (*here, "follows")
-    if log.role == "gateway" and log.follows:
-        yield Problem(loc, "a gateway follows a PLC, not a log", 'leave follows out, or write role = "twin"')
+    if log.role != "twin" and log.follows:
+        yield Problem(loc, "only a twin follows a log", 'leave follows out, or write role = "twin"')
     if log.role == "twin" and not log.follows:
         yield Problem(loc, "is missing", "add follows = the origin of the gateway's log")
     elif log.role == "twin" and log.follows not in sources:
         yield Problem(loc, f'there is no gateway "{log.follows}"', unknown(log.follows, sources))
+
+
+def _reads(here: Loc, log: TrustedLog) -> Iterator[Problem]:
+    loc = (*here, "reads")
+    if log.role in ("gateway", "reader") and not log.reads:
+        yield Problem(loc, "is missing", "add reads = the name of the PLC")
+    elif log.role not in ("gateway", "reader") and log.reads:
+        yield Problem(loc, f"a log of role {log.role} reads no PLC", "leave reads out")

@@ -10,6 +10,7 @@ from testbed.core.checkpoint import Checkpoint
 from testbed.core.entropy import Entropy
 from testbed.core.entry import Entry, Row
 from testbed.core.errors import InvalidData, StoreError
+from testbed.core.failpoints import AFTER, BEFORE, reached
 from testbed.keys.checkpoint import open_checkpoint, sign_checkpoint
 from testbed.keys.ed25519 import SigningKey
 from testbed.merkle.tree import CompactRange, leaf_hash
@@ -84,7 +85,9 @@ class Log:
             raise ValueError("a commit holds at least one record")
         checkpoint = Checkpoint(self.origin, edge.size, edge.root())
         note = sign_checkpoint(checkpoint, self._key)
+        reached("sequence", BEFORE, first)
         self._store.append(rows, checkpoint.size, note)
+        reached("sequence", AFTER, checkpoint.size)
         self._edge, self._next_seq, self._note = edge, next_seq, note
         for row, digest in zip(rows, hashes, strict=True):
             self._publisher.add(row.entry, digest)
@@ -93,7 +96,9 @@ class Log:
     def publish(self) -> None:
         """Write tiles and the `checkpoint` file up to the last commit; they are derived, so nothing is lost without."""
         if self._note is not None:
+            reached("publish", BEFORE, self.size)
             self._publisher.publish(self._note)
+            reached("publish", AFTER, self.size)
 
     def _restore(self) -> None:
         for row in self._store.rows():

@@ -2,13 +2,14 @@
 
 from collections.abc import Iterable
 from dataclasses import dataclass, field
+from itertools import pairwise
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from testbed.acquire.gateway import Gateway
-from testbed.core.bodies import Body, Heartbeat, State
+from testbed.acquire.gateway import BAD_NO_COMMUNICATION, Gateway
+from testbed.core.bodies import CLOCK_STEPPED, SOURCE_BACK, SOURCE_LOST, Beacon, Body, Event, Heartbeat, State
 from testbed.core.clock import VirtualClock
 from testbed.core.errors import DeviceError, StoreError
 
@@ -21,8 +22,10 @@ class Scan:
     """One reading."""
 
     boot: int
-    scan: int
-    values: tuple[bytes, ...] = (b"\x00\x01", b"\x01")
+    scan: int | None
+    values: tuple[bytes | None, ...] = (b"\x00\x01", b"\x01")
+    statuses: tuple[int, ...] = (0, 0)
+    device_time_ns: int | None = None
 
 
 @dataclass
@@ -33,6 +36,7 @@ class Line:
     connected: bool = False
     connects: int = 0
     closes: int = 0
+    repeats: int = 0
 
     async def connect(self) -> None:
         assert not self.connected
@@ -56,16 +60,20 @@ class Line:
 class Records:
     """A log in memory; `full` makes it refuse."""
 
-    bodies: list[Body] = field(default_factory=list)
+    commits: list[list[Body]] = field(default_factory=list)
     full: bool = False
 
     def append(self, records: Iterable[tuple[str, Body]]) -> object:
         if self.full:
             raise StoreError("the disk is full")
-        for source, body in records:
-            assert source == "cell"
-            self.bodies.append(body)
+        taken = list(records)
+        assert all(source == "cell" for source, _ in taken)
+        self.commits.append([body for _, body in taken])
         return None
+
+    @property
+    def bodies(self) -> list[Body]:
+        return [body for commit in self.commits for body in commit]
 
 
 @dataclass
@@ -75,9 +83,10 @@ class Bench:
     line: Line = field(default_factory=Line)
     log: Records = field(default_factory=Records)
     clock: VirtualClock = field(default_factory=lambda: VirtualClock(1000 * SECOND))
+    commit_ns: int = 0
 
     def __post_init__(self) -> None:
-        self.gateway = Gateway("cell", self.line, self.log, self.clock, HEARTBEAT)
+        self.gateway = Gateway("cell", self.line, self.log, self.clock, HEARTBEAT, commit_ns=self.commit_ns)
 
     async def step(self, shown: Scan | None, after_ns: int = SECOND) -> bool:
         self.line.shown = shown
@@ -90,7 +99,11 @@ class Bench:
 
     @property
     def states(self) -> list[State]:
-        return [body for body in self.log.bodies if isinstance(body, State)]
+        return [body for body in self.log.bodies if isinstance(body, State) and body.scan is not None]
+
+    @property
+    def events(self) -> list[str]:
+        return [body.name for body in self.log.bodies if isinstance(body, Event)]
 
 
 async def test_a_scan_becomes_a_state() -> None:
@@ -129,46 +142,57 @@ async def test_silence_gives_one_heartbeat_each_interval(shown: Scan | None) -> 
         assert not await bench.step(shown)
     assert [(beat.receive_time_ns - start) // SECOND for beat in bench.beats] == [5, 10, 15, 20]
     words = "no answer" if shown is None else "the scan counter stands still"
-    assert all(words in beat.wrong or "refused" in beat.wrong for beat in bench.beats)
-    assert await bench.step(Scan(1, 2))
+    assert all(words in beat.wrong or "refused" in beat.wrong for beat in bench.beats[1:])
+    assert await bench.step(Scan(1, 2), 10 * SECOND)
 
 
-class SetBack:
-    """A clock that somebody set back by an hour."""
-
-    def __init__(self, clock: VirtualClock) -> None:
-        self._clock = clock
-
-    def now_ns(self) -> int:
-        return self._clock.now_ns() - 3600 * SECOND
-
-
-async def test_a_clock_that_was_set_back_does_not_silence_the_heartbeat() -> None:
-    line, records, clock = Line(Scan(1, 1)), Records(), VirtualClock(10_000 * SECOND)
-    gateway = Gateway("cell", line, records, clock, HEARTBEAT)
-    assert await gateway.step()
-    gateway._clock = SetBack(clock)  # as an operating system's clock is set under a process
-    for _ in range(12):
-        clock.advance(SECOND)
-        assert not await gateway.step()
-    beats = [body for body in records.bodies if isinstance(body, Heartbeat)]
-    assert [later.receive_time_ns - beats[0].receive_time_ns for later in beats] == [0, HEARTBEAT, 2 * HEARTBEAT]
-
-
-async def test_a_plc_that_never_answered_gives_heartbeats_too() -> None:
+async def test_a_plc_that_never_answered_gives_heartbeats_and_nothing_else() -> None:
     bench = Bench()
     for _ in range(12):
         assert not await bench.step(None)
     assert len(bench.beats) == 2
     assert all("refused" in beat.wrong for beat in bench.beats)
+    assert bench.log.bodies == list(bench.beats)
 
 
-async def test_states_need_no_heartbeats_between_them() -> None:
+async def test_a_heartbeat_stands_among_states_as_well() -> None:
     bench = Bench()
     for scan in range(40):
         assert await bench.step(Scan(1, scan))
-    assert bench.beats == []
+    assert [beat.wrong for beat in bench.beats] == [""] * 7
     assert len(bench.states) == 40
+
+
+@pytest.mark.parametrize("hours", [-1, 1])
+async def test_a_clock_that_is_set_gives_an_event_and_no_silence(hours: int) -> None:
+    bench = Bench()
+    await bench.step(Scan(1, 1))
+    bench.clock.set(bench.clock.now_ns() + hours * 3600 * SECOND)
+    for scan in range(2, 14):
+        assert await bench.step(Scan(1, scan))
+    (event,) = [body for body in bench.log.bodies if isinstance(body, Event)]
+    assert (event.name, int(event.detail)) == (CLOCK_STEPPED, hours * 3600 * SECOND)
+    assert len(bench.beats) == 2
+
+
+async def test_a_plc_that_is_lost_and_comes_back_is_seen_as_such() -> None:
+    bench = Bench()
+    assert await bench.step(Scan(3, 1))
+    for _ in range(3):
+        assert not await bench.step(None)
+    assert await bench.step(Scan(3, 2), 10 * SECOND)
+    assert bench.events == [SOURCE_LOST, SOURCE_BACK]
+    (lost,) = [body for body in bench.log.bodies if isinstance(body, State) and body.scan is None]
+    assert (lost.boot, lost.values, lost.statuses) == (3, (None, None), (BAD_NO_COMMUNICATION,) * 2)
+
+
+async def test_a_dead_plc_is_asked_less_and_less_often() -> None:
+    bench = Bench()
+    await bench.step(Scan(1, 1))
+    for _ in range(600):
+        await bench.step(None, SECOND // 10)
+    # Pauses of 0.05, 0.1, 0.2, 0.5, 1 and 2 s, then of 5 s: within a minute about a dozen and a half.
+    assert 14 <= bench.gateway.retries <= 20
 
 
 async def test_the_gateway_comes_back_by_itself() -> None:
@@ -180,6 +204,8 @@ async def test_the_gateway_comes_back_by_itself() -> None:
     assert (bench.line.connected, bench.line.closes) == (False, 1)
     assert not await bench.step(None)
     assert bench.line.connects == 2
+    assert not await bench.step(None, 1)
+    assert bench.line.connects == 2  # not asked again so soon
     # The same scan again is no new one; the next one is.
     assert not await bench.step(Scan(1, 2))
     assert await bench.step(Scan(1, 3))
@@ -188,21 +214,60 @@ async def test_the_gateway_comes_back_by_itself() -> None:
 
 async def test_a_heartbeat_counts_what_happened() -> None:
     bench = Bench()
-    for shown in (Scan(1, 1), Scan(1, 2), None, None, None, None, None):
+    bench.line.repeats = 7
+    for shown in (Scan(1, 1), Scan(1, 4), Scan(1, 5), None, Scan(1, 9), Scan(2, 3)):
         await bench.step(shown)
     (beat,) = bench.beats
-    assert dict(beat.counters) == {"retries": 5, "states": 2}
+    # Two scans between 1 and 4 were missed; what passed while the PLC was lost, or between two starts, is no miss.
+    assert beat.counters == (("missed", 2), ("retries", 1), ("states", 5), ("torn", 7))
 
 
-async def test_a_state_that_was_not_logged_is_not_counted_and_comes_again() -> None:
+async def test_the_scan_counter_goes_on_at_zero() -> None:
+    bench = Bench()
+    for scan in (0xFFFFFFFE, 0xFFFFFFFF, 0, 2):
+        assert await bench.step(Scan(1, scan))
+    assert bench.gateway.missed == 1
+
+
+async def test_what_a_disk_refuses_is_not_counted_and_not_lost() -> None:
     bench = Bench()
     bench.log.full = True
     with pytest.raises(StoreError):
         await bench.step(Scan(1, 1))
     assert bench.gateway.states == 0
     bench.log.full = False
-    assert await bench.step(Scan(1, 1))
-    assert bench.gateway.states == 1
+    assert await bench.step(Scan(1, 2))
+    assert [state.scan for state in bench.states] == [1, 2]
+    assert bench.gateway.states == 2
+
+
+async def test_records_are_committed_together_and_no_more_often_than_asked() -> None:
+    bench = Bench(commit_ns=3 * SECOND)
+    for scan in range(10):
+        await bench.step(Scan(1, scan))
+    bench.gateway.commit()
+    assert [len(commit) for commit in bench.log.commits] == [1, 3, 4, 3]  # with a heartbeat
+    assert [state.scan for state in bench.states] == list(range(10))
+
+
+@dataclass
+class News:
+    """Says each beacon once, when it is asked."""
+
+    due: list[Beacon] = field(default_factory=list)
+
+    def news(self) -> list[tuple[str, Body]]:
+        said, self.due = self.due, []
+        return [("cell", body) for body in said]
+
+
+async def test_what_stands_beside_stands_before_the_state_in_one_commit() -> None:
+    line, records, news = Line(Scan(1, 1)), Records(), News()
+    gateway = Gateway("cell", line, records, VirtualClock(0), HEARTBEAT, beside=[news])
+    await gateway.step()
+    news.due, line.shown = [Beacon(1, 2, bytes(32))], Scan(1, 2)
+    await gateway.step()
+    assert [[type(body) for body in commit] for commit in records.commits] == [[State], [Beacon, State]]
 
 
 async def test_closing_leaves_the_plc_and_the_next_step_connects_again() -> None:
@@ -217,7 +282,7 @@ async def test_closing_leaves_the_plc_and_the_next_step_connects_again() -> None
 SHOWN = st.none() | st.builds(Scan, st.integers(0, 1), st.integers(0, 3))
 
 
-@given(st.lists(st.tuples(SHOWN, st.integers(0, 3 * SECOND)), max_size=30))
+@given(st.lists(st.tuples(SHOWN, st.integers(6 * SECOND, 9 * SECOND)), max_size=30))
 async def test_whatever_the_line_does(steps: list[tuple[Scan | None, int]]) -> None:
     bench = Bench()
     expected: list[tuple[int, int]] = []
@@ -230,6 +295,7 @@ async def test_whatever_the_line_does(steps: list[tuple[Scan | None, int]]) -> N
     assert bench.gateway.states == len(expected)
     times = [body.receive_time_ns for body in bench.log.bodies if isinstance(body, State | Heartbeat)]
     assert times == sorted(times)
-    for before, body in zip(bench.log.bodies, bench.log.bodies[1:], strict=False):
-        if isinstance(body, Heartbeat) and isinstance(before, State | Heartbeat):
-            assert body.receive_time_ns - before.receive_time_ns >= HEARTBEAT
+    beats = [beat.receive_time_ns for beat in bench.beats]
+    assert all(later - earlier >= HEARTBEAT for earlier, later in pairwise(beats))
+    lost, back = bench.events.count(SOURCE_LOST), bench.events.count(SOURCE_BACK)
+    assert back <= lost <= back + 1

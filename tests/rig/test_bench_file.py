@@ -132,10 +132,14 @@ def test_the_default_bench_is_the_water_cell(tmp_path: Path, monkeypatch: pytest
     assert (bench.plc.modbus.port, bench.plc.opcua.port, bench.chain.port) == (5020, 4840, 8545)
     assert {bench.plc.modbus.host, bench.plc.opcua.host, bench.chain.host} == {"127.0.0.1"}
     assert (bench.plc.scan_tag, bench.plc.boot_tag) == ("plc.scan", "plc.boot")
-    assert (bench.plc.scan_ms, bench.reader.period_ms, bench.log.publish_ms) == (100, 50, 1000)
+    assert (bench.plc.scan_ms, bench.gateway.period_ms, bench.log.publish_ms) == (100, 50, 1000)
     assert (bench.anchor.every, bench.anchor.within_s, bench.log.heartbeat_s) == (256, 5.0, 1.0)
     assert (bench.chain.kind, bench.chain.chain_id, bench.chain.confirmations) == ("anvil", 31337, 1)
-    assert (bench.seed, bench.reader.plc, bench.twin.follows) == (1, "cell", "gateway")
+    assert (bench.seed, bench.gateway.plc, bench.twin.follows) == (1, "cell", "gateway")
+    assert [(reader.name, reader.protocol) for reader in bench.readers] == [("gateway", "modbus"), ("reader", "opcua")]
+    assert bench.logs == ("gateway", "reader", "operator", "twin", "receipts")
+    assert bench.momentary == ("control.reset",)
+    assert (bench.pages.host, bench.pages.port) == ("127.0.0.1", 8080)
 
 
 def test_a_small_bench_needs_few_keys(tmp_path: Path) -> None:
@@ -168,7 +172,7 @@ def test_one_shift_moves_every_port(tmp_path: Path) -> None:
 
 def test_a_foreign_node_is_not_shifted(tmp_path: Path) -> None:
     url = 'kind = "url"\nurl = "http://10.0.0.1:8545"\nchain_id = 5\nconfirmations = 12'
-    bench = load_text(tmp_path, edited(("port = 8545", url)), port_shift=60_000)
+    bench = load_text(tmp_path, edited(("port = 8545", url)), port_shift=57_000)
     assert (bench.chain.url, bench.chain.chain_id, bench.chain.confirmations) == ("http://10.0.0.1:8545", 5, 12)
 
 
@@ -296,8 +300,8 @@ FAULTS: dict[str, tuple[list[tuple[str, str]], int | None, str, str]] = {
     "unknown protocol": (
         [('plc = "cell"', 'plc = "cell"\nprotocol = "s7"')],
         38,
-        'reader.protocol: "s7" is none of: modbus',
-        "take one of: modbus",
+        'reader.protocol: "s7" is none of: modbus, opcua',
+        "take one of: modbus, opcua",
     ),
     "missing key": (
         [('follows = "gateway"\n', "")],
@@ -444,13 +448,28 @@ FAULTS: dict[str, tuple[list[tuple[str, str]], int | None, str, str]] = {
         [("[twin]", '[twin]\nname = "chain"')],
         39,
         'twin.name: "chain" is the name of a folder that every bench has',
-        "take another name than anchor, chain, plc",
+        "take another name than anchor, chain, plc, receipts, supervisor",
     ),
-    "two readers": (
-        [("[twin]", '[[reader]]\nname = "second"\nplc = "cell"\n[twin]')],
-        38,
-        "reader[2] (second): there are 2; a bench has exactly one reader for now",
-        "keep one [[reader]] and give each further one a bench file of its own",
+    "a reader by a protocol that is not served": (
+        [
+            ("port = 4840", "port = 4840\nenabled = false"),
+            ("[twin]", '[[reader]]\nname = "second"\nplc = "cell"\nprotocol = "opcua"\n[twin]'),
+        ],
+        42,
+        "reader[2] (second).protocol: cell does not serve OPC UA",
+        "write enabled = true under [plc.opcua], or leave this reader out",
+    ),
+    "an operator named like a reader": (
+        [("[twin]", '[operator]\nname = "gateway"\n[twin]')],
+        39,
+        'operator.name: "gateway" is already the name of a reader',
+        "give each its own name",
+    ),
+    "a number that falls back by itself": (
+        [('unit = "m"', 'unit = "m"\nmomentary = true')],
+        27,
+        "plc.tag[3] (tank1.level).momentary: only a writable bool is taken back by the PLC",
+        "leave momentary out",
     ),
     "port beyond the last": (
         [("port = 5020", "port = 65536")],

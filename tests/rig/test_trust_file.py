@@ -9,6 +9,7 @@ from hypothesis import strategies as st
 from testbed.core.errors import UsageError
 from testbed.keys.ed25519 import SigningKey
 from testbed.rig.trust import (
+    Commands,
     Limits,
     Trust,
     TrustedBench,
@@ -30,7 +31,7 @@ GATEWAY, TWIN = vkey("cell/gateway", 1), vkey("cell/twin", 2)
 TRUST = Trust(
     bench=TrustedBench(name="cell"),
     log=(
-        TrustedLog(origin="cell/gateway", role="gateway", key=GATEWAY, schema="ab" * 32),
+        TrustedLog(origin="cell/gateway", role="gateway", key=GATEWAY, schema="ab" * 32, reads="cell-1"),
         TrustedLog(origin="cell/twin", role="twin", key=TWIN, follows="cell/gateway"),
     ),
     chain=TrustedChain(
@@ -41,6 +42,7 @@ TRUST = Trust(
         submitter="0x" + "03" * 20,
     ),
     model=(TrustedModel(name="water_cell_v1", hash="cd" * 32, parameters="ef" * 32),),
+    commands=Commands(tags=("control.mode", "control.reset"), momentary=("control.reset",)),
     limits=Limits(heartbeat_s=5.0, twin_lag=50),
 )
 TEXT = render_trust(TRUST)
@@ -53,14 +55,18 @@ def hexadecimal(size: int) -> st.SearchStrategy[str]:
 @st.composite
 def trusts(draw: st.DrawFn) -> Trust:
     name = draw(st.from_regex(r"\A[a-z0-9-]{1,40}\Z"))
-    names = draw(st.lists(st.from_regex(r"\A[A-Za-z0-9._~-]{1,20}\Z"), min_size=2, max_size=4, unique=True))
+    names = draw(st.lists(st.from_regex(r"\A[A-Za-z0-9._~-]{1,20}\Z"), min_size=2, max_size=5, unique=True))
     logs = []
     for position, role in enumerate(names):
         origin = f"{name}/{role}"
         schema = draw(st.one_of(st.just(""), hexadecimal(32)))
         key = vkey(origin, position)
         if position == 0:
-            logs.append(TrustedLog(origin=origin, role="gateway", key=key, schema=schema))
+            logs.append(TrustedLog(origin=origin, role="gateway", key=key, schema=schema, reads=name))
+        elif position == 1:
+            logs.append(TrustedLog(origin=origin, role=draw(st.sampled_from(("operator", "receipts"))), key=key))
+        elif position == 2:
+            logs.append(TrustedLog(origin=origin, role="reader", key=key, schema=schema, reads=name))
         else:
             logs.append(TrustedLog(origin=origin, role="twin", key=key, schema=schema, follows=logs[0].origin))
     models = st.builds(
@@ -70,6 +76,7 @@ def trusts(draw: st.DrawFn) -> Trust:
         parameters=hexadecimal(32),
     )
     ids = st.integers(1, 2**63 - 1)
+    tags = draw(st.lists(st.text(max_size=20), max_size=4, unique=True))
     return Trust(
         bench=TrustedBench(name=name, simulated=draw(st.booleans())),
         log=tuple(logs),
@@ -82,7 +89,11 @@ def trusts(draw: st.DrawFn) -> Trust:
             confirmations=draw(st.integers(1, 10_000)),
         ),
         model=tuple(draw(st.lists(models, max_size=3, unique_by=lambda model: (model.hash, model.parameters)))),
+        commands=Commands(tags=tuple(tags), momentary=tuple(tags[: len(tags) // 2])),
         limits=Limits(
+            missed=draw(st.floats(0, 1)),
+            skew_s=draw(st.floats(0, 86_400)),
+            deadband=draw(st.floats(0, 1)),
             heartbeat_s=draw(st.floats(min_value=0, max_value=86_400, exclude_min=True)),
             twin_lag=draw(st.integers(0, 2**63 - 1)),
         ),
@@ -104,7 +115,7 @@ def test_values_are_those_of_the_file(tmp_path: Path) -> None:
 
 
 def test_every_table_is_explained() -> None:
-    for header in ("[bench]", "[[log]]", "[chain]", "[[model]]", "[limits]"):
+    for header in ("[bench]", "[[log]]", "[chain]", "[[model]]", "[commands]", "[limits]"):
         before = TEXT[: TEXT.index(f"\n{header}\n")]
         assert before.splitlines()[-1].startswith("# "), header
 
@@ -175,12 +186,12 @@ FAULTS: dict[str, tuple[str, str, str, str]] = {
     "unknown role": (
         'role = "twin"',
         'role = "twni"',
-        'log[2].role: "twni" is none of: gateway, twin',
+        'log[2].role: "twni" is none of: gateway, reader, operator, receipts, twin',
         'did you mean "twin"?',
     ),
     "two logs of one origin": (
-        f'origin = "cell/twin"\nrole = "twin"\nkey = "{TWIN}"\nschema = ""\nfollows = "cell/gateway"',
-        f'origin = "cell/gateway"\nrole = "gateway"\nkey = "{GATEWAY}"',
+        f'origin = "cell/twin"\nrole = "twin"\nkey = "{TWIN}"\nschema = ""\nfollows = "cell/gateway"\nreads = ""',
+        f'origin = "cell/gateway"\nrole = "gateway"\nkey = "{GATEWAY}"\nreads = "cell-1"',
         'log[2].origin: "cell/gateway" is there twice',
         "keep one [[log]] for each origin",
     ),
@@ -211,8 +222,26 @@ FAULTS: dict[str, tuple[str, str, str, str]] = {
     "gateway that follows": (
         'follows = ""',
         'follows = "cell/twin"',
-        "log[1].follows: a gateway follows a PLC, not a log",
+        "log[1].follows: only a twin follows a log",
         'leave follows out, or write role = "twin"',
+    ),
+    "gateway that reads nothing": (
+        'reads = "cell-1"',
+        'reads = ""',
+        "log[1].reads: is missing",
+        "add reads = the name of the PLC",
+    ),
+    "twin that reads": (
+        'reads = ""',
+        'reads = "cell-1"',
+        "log[2].reads: a log of role twin reads no PLC",
+        "leave reads out",
+    ),
+    "button that nothing commands": (
+        'momentary = ["control.reset"]',
+        'momentary = ["control.resett"]',
+        'commands.momentary: "control.resett" is not among the tags',
+        "add it to tags as well: what only a command may change",
     ),
 }
 
@@ -249,7 +278,7 @@ def test_a_trust_file_without_logs_trusts_nothing() -> None:
 
 
 def test_a_model_that_stands_twice_is_refused() -> None:
-    model = TEXT[TEXT.index("[[model]]") : TEXT.index("# heartbeat_s")]
+    model = TEXT[TEXT.index("[[model]]") : TEXT.index("# Set-points")]
     message = refusal(TEXT.replace(model, model + model))
     assert "model[2] (water_cell_v1): this model stands here already" in message
     assert message.endswith("\n  mend: keep one of the two")

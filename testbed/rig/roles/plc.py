@@ -2,7 +2,7 @@
 
 import asyncio
 
-from testbed.core.clock import SystemClock
+from testbed.core.clock import Clock, SystemClock
 from testbed.fieldbus.modbus_server import ModbusServer
 from testbed.fieldbus.opcua_server import APPLICATION_URI, OpcUaServer
 from testbed.keys.certificates import keep_certificate
@@ -14,16 +14,20 @@ from testbed.rig.boot import count_boot
 from testbed.rig.paths import Paths
 from testbed.rig.roles.role import Facts
 
+_PUBLISH_S = 0.05
+"""How often changed values go to OPC UA subscribers, s."""
+
 
 class PlcRole:
     """The emulated PLC: plant, program and process image, served as Modbus TCP and OPC UA.
 
-    real_time: the scan runs in a thread of its own; otherwise each step is one scan.
+    clock: None for real time, where the scan runs in a thread of its own; otherwise each step is one scan, at the time
+    of that clock, and both servers take ports that the system chooses.
     """
 
-    def __init__(self, bench: Bench, *, real_time: bool, modbus_port: int) -> None:
+    def __init__(self, bench: Bench, clock: Clock | None = None) -> None:
         self._bench = bench
-        self._real_time = real_time
+        self._real_time = real_time = clock is None
         self.period_s = 0.2 if real_time else bench.plc.scan_ms / 1000
         self.emulator = Emulator(
             bench.tags,
@@ -33,37 +37,45 @@ class PlcRole:
             bench.plc.scan_ms / 1000,
         )
         plc = bench.plc
+        modbus_port, opcua_port = (plc.modbus.port, plc.opcua.port) if real_time else (0, 0)
         self.modbus = ModbusServer(bench.tags, self.emulator.image, plc.modbus.host, modbus_port, plc.modbus.unit)
         paths = Paths(bench.data)
         self.opcua = OpcUaServer(
             bench.tags,
             self.emulator.image,
             plc.opcua.host,
-            plc.opcua.port,
+            opcua_port,
             plc.name,
-            certificate=paths.plc_certificate,
-            key=paths.plc_certificate_key,
+            period=_PUBLISH_S if real_time else None,
+            clock=clock,
+            # A simulated bench has no secrets of its own: its keys come from a seed.
+            certificate=paths.plc_certificate if real_time else None,
+            key=paths.plc_certificate_key if real_time else None,
         )
+        read_by_opcua = any(reader.protocol == "opcua" for reader in bench.readers)
+        self._serves_opcua = plc.opcua.enabled and (real_time or read_by_opcua)
         self._thread = ScanThread(self.emulator)
 
     async def start(self) -> None:
         await self.modbus.start()
         if self._real_time:
             self._thread.start()
-            if self._bench.plc.opcua.enabled:
+            if self._serves_opcua:
                 await asyncio.to_thread(self._keep_certificate)
-                await self.opcua.start()
+        if self._serves_opcua:
+            await self.opcua.start()
 
     async def step(self) -> None:
         if not self._real_time:
             self.emulator.scan()
+            await self.opcua.publish()
         elif not self._thread.running:
             self._thread.stop()
 
     async def stop(self) -> None:
         if self._real_time:
             self._thread.stop()
-            await self.opcua.stop()
+        await self.opcua.stop()
         await self.modbus.stop()
 
     def facts(self) -> Facts:

@@ -19,9 +19,9 @@ class TwinRole:
     def __init__(
         self, bench: Bench, clock: Clock, entropy: Entropy, *, simulated: bool, recipe: Recipe | None = None
     ) -> None:
-        self.period_s = min(0.05, bench.reader.period_ms / 1000)
+        self.period_s = min(0.05, bench.gateway.period_ms / 1000)
         paths, name = Paths(bench.data), bench.twin.name
-        configuration = Configuration(PARAMETERS, encode_parameters(parameters_of(bench)))
+        configuration = Configuration(says=((PARAMETERS, encode_parameters(parameters_of(bench))),))
         self._log, self._store = open_log(bench, name, configuration, clock, entropy, simulated=simulated)
         self._source = LogStore.read(paths.log(bench.twin.follows))
         key = signing_key(bench, bench.twin.follows).verifier()

@@ -68,6 +68,16 @@ def free_ports(count: int) -> list[int]:
         return found
 
 
+def size(status: Status, log: str) -> int:
+    """Records of a log."""
+    return int(status["logs"][log]["size"])
+
+
+def anchored(status: Status, log: str) -> int:
+    """Of these, under an anchor."""
+    return int(status["logs"][log]["anchored"])
+
+
 class Up:
     """A running `testbed up`."""
 
@@ -143,11 +153,11 @@ class LiveBench:
         self.file.write_text(text, encoding="utf-8")
 
     def move_ports(self) -> tuple[int, int, int]:
-        """Take free ports: Modbus, OPC UA, chain."""
-        ports = iter(found := free_ports(3))
+        """Take free ports: Modbus, OPC UA, chain; and one for the pages."""
+        ports = iter(found := free_ports(4))
         text = self.file.read_text(encoding="utf-8")
         text, count = re.subn(r"^port = \d+", lambda _: f"port = {next(ports)}", text, flags=re.MULTILINE)
-        assert count == 3
+        assert count == 4
         self.file.write_text(text, encoding="utf-8")
         return found[0], found[1], found[2]
 
@@ -237,11 +247,11 @@ def recorded(tmp_path_factory: pytest.TempPathFactory) -> LiveBench:
         bench = LiveBench(shared / "recorded")
         if not bench.file.exists():
             assert typed("init", "--in", str(bench.folder)).returncode == 0
-            bench.edit(within_s="1.0", enabled="false")
+            bench.edit(within_s="1.0")
             bench.move_ports()
             bench.run("init")
             try:
-                bench.up_until(lambda status: status["states"] >= 15 and status["anchored_twin"])
+                bench.up_until(lambda status: status["states"] >= 15 and anchored(status, "twin"))
             finally:
                 bench.clean_up()
     return bench

@@ -1,0 +1,1 @@
+"""What stands between a person and the plant: each command is logged before it is sent, and read back after it."""

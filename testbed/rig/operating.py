@@ -1,0 +1,74 @@
+"""The operator's log of a bench: begun with its keys, then open for as long as a person commands something.
+
+No process holds it: whoever commands takes the role's lock, logs and lets go.
+"""
+
+import asyncio
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+from testbed.core.bodies import APPROVED, CONFIGURATION
+from testbed.core.clock import Clock, SystemClock
+from testbed.core.entropy import Entropy, SystemEntropy
+from testbed.core.errors import UsageError
+from testbed.core.tags import Tag, Value
+from testbed.guard.operator import Operator
+from testbed.model import registry
+from testbed.record.schema import parameters_hash
+from testbed.rig.bench import Bench
+from testbed.rig.failing import arm_failpoints
+from testbed.rig.locks import role_lock
+from testbed.rig.logs import Configuration, check_real, open_log
+from testbed.rig.paths import Paths
+from testbed.rig.reading import OwnPlc, modbus_reader
+from testbed.rig.recipe import parameters_of
+from testbed.tlog.sequencer import Log
+
+
+@contextmanager
+def operator_log(bench: Bench, clock: Clock, entropy: Entropy, *, simulated: bool) -> Iterator[Log]:
+    """The operator's log, open for writing; it says which bench file and which model hold from here on.
+
+    Raises UsageError while somebody else commands, StoreError when the log is not what it was left as.
+    """
+    with role_lock(bench, bench.operator.name):
+        approved = registry.model_hash(bench.twin.model) + parameters_hash(parameters_of(bench))
+        configuration = Configuration(says=((CONFIGURATION, bench.text.encode()), (APPROVED, approved)))
+        log, store = open_log(
+            bench, bench.operator.name, configuration, clock, entropy, simulated=simulated, follows_time=False
+        )
+        try:
+            yield log
+            log.publish()
+        finally:
+            store.close()
+
+
+async def command(bench: Bench, who: str, tag: str, value: Value) -> str:
+    """Command the running PLC as `who`; the outcome as it was logged. Raises as `Operator.write` does."""
+    if not Paths(bench.data).log(bench.operator.name).is_file():
+        raise UsageError(f"{bench.data}: this bench was not made ready yet", "run `testbed init` once")
+    check_real(bench)
+    arm_failpoints(bench.operator.name)
+    device = _OwnDevice(bench)
+
+    async def pause() -> None:
+        await asyncio.sleep(bench.plc.scan_ms / 1000)
+
+    with operator_log(bench, SystemClock(), SystemEntropy(), simulated=False) as log:
+        return await Operator(who, log, device, bench.tags, bench.momentary, pause).write(tag, value)
+
+
+class _OwnDevice(OwnPlc):
+    """The bench's own PLC, to be commanded."""
+
+    def __init__(self, bench: Bench) -> None:
+        self._modbus = modbus_reader(bench)
+        super().__init__(bench, self._modbus)
+
+    async def connect(self) -> None:
+        await super().connect()
+        await self.poll()  # it is ours, or nothing is written to it
+
+    async def write(self, tag: Tag, value: Value) -> None:
+        await self._modbus.write(tag, value)

@@ -1,0 +1,99 @@
+"""The role of a reader: from the PLC's socket into a log of its own. The gateway is the one that the twin follows."""
+
+from collections.abc import Callable
+
+from testbed.acquire.beside import BeaconWatch, PeerWatch
+from testbed.acquire.gateway import Beside, Gateway
+from testbed.core.bodies import CONFIGURATION, Beacon, State
+from testbed.core.clock import Clock
+from testbed.core.entropy import Entropy
+from testbed.core.entry import Kind
+from testbed.record.bodies import decode_body
+from testbed.record.entry import decode_entry
+from testbed.record.schema import encode_tags, schema_hash
+from testbed.rig.bench import Bench
+from testbed.rig.logs import Configuration, open_log, signing_key
+from testbed.rig.paths import Paths
+from testbed.rig.reading import OwnPlc, connection, tags_of
+from testbed.rig.roles.role import Facts, Publishing
+from testbed.store.sqlite import LogStore
+
+
+class ReaderRole:
+    """Reads the PLC over its socket into the log of the reader `name`.
+
+    newest: the newest block that is known, for beacons; port: where the PLC of a simulated bench listens: it runs in
+    this very process. The gateway's log keeps the operator's checkpoints, so that commands stand before what they did.
+    """
+
+    def __init__(
+        self,
+        bench: Bench,
+        name: str,
+        clock: Clock,
+        entropy: Entropy,
+        newest: Callable[[], Beacon | None],
+        *,
+        port: int | None = None,
+        simulated: bool,
+    ) -> None:
+        reader = bench.reader(name)
+        self.period_s = reader.period_ms / 1000
+        tags = tags_of(bench, reader)
+        configuration = Configuration(schema_hash(tags), ((CONFIGURATION, encode_tags(tags)),))
+        self._log, self._store = open_log(bench, name, configuration, clock, entropy, simulated=simulated)
+        wire = connection(bench, reader, port)
+        heartbeat_ns = int(bench.log.heartbeat_s * 1e9)
+        beside: list[Beside] = [BeaconWatch(bench.name, newest, clock, heartbeat_ns)]
+        self._operator: LogStore | None = None
+        if name == bench.gateway.name:
+            self._operator = LogStore.read(Paths(bench.data).log(bench.operator.name))
+            key = signing_key(bench, bench.operator.name).verifier()
+            beside.append(PeerWatch(key, self._operator.latest_checkpoint))
+        self._gateway = Gateway(
+            reader.plc,
+            wire if simulated else OwnPlc(bench, wire),
+            self._log,
+            clock,
+            heartbeat_ns,
+            _newest_scan(self._store),
+            commit_ns=bench.log.commit_ms * 1_000_000,
+            beside=beside,
+        )
+        self._publishing = Publishing(self._log, clock, bench.log.publish_ms * 1_000_000)
+
+    async def start(self) -> None:
+        self._log.publish()
+
+    async def step(self) -> None:
+        await self._gateway.step()
+        self._publishing.step()
+
+    async def stop(self) -> None:
+        await self._gateway.close()
+        self._gateway.commit()
+        self._log.publish()
+        self._store.close()
+        if self._operator is not None:
+            self._operator.close()
+
+    def facts(self) -> Facts:
+        gateway = self._gateway
+        return {
+            "size": self._log.size,
+            "states": gateway.states,
+            "missed": gateway.missed,
+            "torn": gateway.torn,
+            "retries": gateway.retries,
+        }
+
+
+def _newest_scan(store: LogStore) -> tuple[int, int] | None:
+    """(boot, scan) of the newest state in the log that has a scan counter."""
+    newest: tuple[int, int] | None = None
+    for row in store.rows():
+        if row.body is not None and decode_entry(row.entry).kind is Kind.STATE:
+            body = decode_body(Kind.STATE, row.body)
+            if isinstance(body, State) and body.scan is not None:
+                newest = (body.boot, body.scan)
+    return newest
