@@ -51,9 +51,19 @@ def status(code: int) -> ua.StatusCode:
     return ua.StatusCode(ua.UInt32(code))
 
 
+_GOOD = status(StatusCodes.Good)
+
+
+class _Unchanging(ua.DataValue):
+    """asyncua copies a value all the way down for each subscriber, lest it change; these never do."""
+
+    def __deepcopy__(self, memo: object) -> "_Unchanging":
+        return self
+
+
 def data_value(variant: ua.Variant, now: ua.DateTime) -> ua.DataValue:
-    """A good value, with both timestamps."""
-    return ua.DataValue(variant, status(StatusCodes.Good), SourceTimestamp=now, ServerTimestamp=now)
+    """A good value, with both timestamps, that nobody may change."""
+    return _Unchanging(variant, _GOOD, SourceTimestamp=now, ServerTimestamp=now)
 
 
 async def add_tags(

@@ -2,7 +2,8 @@
 
 Nodes stand in one namespace, `urn:attestbed:<name>`, under string identifiers, in folders by the tags' dotted names.
 The address space holds what the PLC published and nothing else: a client's write goes to the PLC and comes back with
-the snapshot of its next scan, or it is refused with a bad status.
+the snapshot of its next scan, or it is refused with a bad status. A Read is answered from the newest snapshot, all of
+it of one scan; subscribers hear of changes each time that the server publishes.
 
 Two endpoints at most: one without security, and with a certificate one that signs and encrypts by Basic256Sha256.
 Encryption keeps others on the wire from reading and changing what is said, and a client that knows the certificate
@@ -15,7 +16,7 @@ import gc
 import logging
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from importlib.metadata import version
 from pathlib import Path
 
@@ -28,11 +29,12 @@ from asyncua.ua.status_codes import StatusCodes
 import testbed
 from testbed.core.clock import Clock, SystemClock
 from testbed.core.errors import DeviceError, UsageError
-from testbed.core.tags import Tag, Value
+from testbed.core.tags import Tag
 from testbed.fieldbus.opcua_connections import BoundedServer
 from testbed.fieldbus.opcua_events import AlarmEvents, tells
-from testbed.fieldbus.opcua_nodes import PLC, TYPES, add_methods, add_tags, data_value, node_id, status
+from testbed.fieldbus.opcua_nodes import PLC, TYPES, add_methods, add_tags, node_id, status
 from testbed.fieldbus.opcua_protocol import ConnectionBounds
+from testbed.fieldbus.opcua_values import ShownValues
 from testbed.fieldbus.source import ImageSource, held
 
 _log = logging.getLogger(__name__)
@@ -42,12 +44,14 @@ APPLICATION_URI = "urn:attestbed:server"
 
 _NO_DATE = datetime(1601, 1, 1, tzinfo=UTC)
 """The null of an OPC UA DateTime: a version has no date of its own."""
+_UNIX_EPOCH = ua.DateTime(1970, 1, 1, tzinfo=UTC)
 
 
 class OpcUaServer:
     """Serves `tags` of `source` at opc.tcp://host:port/attestbed. Port 0 lets the system choose; `port` says which.
 
-    name: of the namespace; period: of the publication of changed values, s; bounds: of connections and what they send;
+    name: of the namespace; period: of the publication of changed values, s, None where only a call of `publish` does
+    it; clock: of the timestamps; bounds: of connections and what they send;
     certificate (DER) and key (PEM, RSA): of the server, for the endpoint that encrypts.
     Start takes about a second: the standard address space is built anew, as the library's cache is a pickle, which
     whoever can write it could use to run code.
@@ -63,7 +67,7 @@ class OpcUaServer:
         port: int = 0,
         name: str = "cell",
         *,
-        period: float = 0.05,
+        period: float | None = 0.05,
         clock: Clock | None = None,
         bounds: ConnectionBounds | None = None,
         certificate: Path | None = None,
@@ -86,7 +90,7 @@ class OpcUaServer:
         self._events: AlarmEvents | None = None
         self._task: asyncio.Task[None] | None = None
         self._nodes: dict[ua.NodeId, Tag] = {}
-        self._shown: dict[str, Value] = {}
+        self._values: ShownValues | None = None
         self._results: dict[int, list[ua.StatusCode | None]] = {}
 
     @property
@@ -100,7 +104,7 @@ class OpcUaServer:
         return f"opc.tcp://{self._host}:{self._port}/attestbed"
 
     async def start(self) -> None:
-        """Build the address space, listen, and publish each `period` from then on."""
+        """Build the address space, listen, and publish each `period` from then on, if there is one."""
         server = BoundedServer(self._bounds)
         server.set_endpoint(self.url)
         server.set_server_name("Attestbed PLC")
@@ -128,7 +132,8 @@ class OpcUaServer:
         await add_methods(folders[PLC], index, self._tags, self._source)
         self._events = await AlarmEvents.create(server, index, folders[PLC])
         self._nodes = {node_id(tag.opcua, index): tag for tag in self._tags}
-        self._shown = dict(snapshot)
+        self._values = ShownValues(server, index, self._tags, snapshot)
+        server.subscribe_server_callback(CallbackType.PreRead, self._before_read)
         server.subscribe_server_callback(CallbackType.PreWrite, self._before_write)
         server.subscribe_server_callback(CallbackType.PostWrite, self._after_write)
         try:
@@ -141,7 +146,8 @@ class OpcUaServer:
         if server.bserver is not None:
             self._port = server.bserver.port
         await self.publish()
-        self._task = asyncio.create_task(self._publish_on())
+        if self._period is not None:
+            self._task = asyncio.create_task(self._publish_on(self._period))
 
     async def stop(self) -> None:
         """Close all connections and stop listening."""
@@ -155,24 +161,16 @@ class OpcUaServer:
             self._server = None
 
     async def publish(self) -> None:
-        """Bring what changed since the last call into the address space, all of one snapshot."""
-        if self._server is None:
+        """Tell subscribers of what changed since the last call, all of one snapshot, which Reads see as well."""
+        if self._server is None or self._values is None:
             return
-        snapshot = self._source.snapshot()
         now_ns = self._clock.now_ns()
         now = self._time(now_ns)
-        came_or_went: list[Tag] = []
-        for node, tag in self._nodes.items():
-            value = snapshot[tag.name]
-            if self._shown.get(tag.name) != value:
-                await self._server.write_attribute_value(node, data_value(ua.Variant(value, TYPES[tag.type]), now))
-                self._shown[tag.name] = value
-                if tells(tag):
-                    came_or_went.append(tag)
+        self._values.show(self._source.snapshot(), now)
         # Whoever hears of an alarm and then reads must find it.
-        for tag in came_or_went:
-            if self._events is not None:
-                await self._events.tell(tag, bool(snapshot[tag.name]), now_ns, now)
+        for tag, value in await self._values.tell():
+            if self._events is not None and tells(tag):
+                await self._events.tell(tag, bool(value), now_ns, now)
 
     async def _secure(self, server: Server) -> None:
         policies = [ua.SecurityPolicyType.NoSecurity]
@@ -189,15 +187,21 @@ class OpcUaServer:
 
     @staticmethod
     def _time(now_ns: int) -> ua.DateTime:
-        return ua.DateTime.fromtimestamp(now_ns / 1e9, UTC)
+        # Not through a float, which has no place for the microseconds of our days.
+        return _UNIX_EPOCH + timedelta(microseconds=now_ns // 1000)
 
-    async def _publish_on(self) -> None:
+    async def _publish_on(self, period: float) -> None:
         while True:
-            await asyncio.sleep(self._period)
+            await asyncio.sleep(period)
             try:
                 await self.publish()
             except Exception:  # noqa: BLE001  # what one subscriber asked for must not end it for all
                 _log.exception("values were not published")
+
+    def _before_read(self, _event: ServerItemCallback, _service: object) -> None:
+        """The library calls this and then takes the values, and nothing else runs in between."""
+        if self._values is not None:
+            self._values.show(self._source.snapshot(), self._time(self._clock.now_ns()))
 
     def _before_write(self, event: ServerItemCallback, _service: object) -> None:
         """Take the writes to our nodes out of a client's request and hand them to the PLC."""

@@ -39,8 +39,13 @@ def encode(tag: Tag, value: Value) -> bytes:
     return _reorder(raw, tag.modbus.byte_order)
 
 
-def decode(tag: Tag, raw: bytes) -> Value:
-    """The value that `raw` holds. Raises InvalidData for another length, or for a BOOL that is neither 00 nor 01."""
+def decode(tag: Tag, raw: bytes | None) -> Value:
+    """The value that `raw` holds.
+
+    Raises InvalidData for None (nothing was read), another length, or a BOOL that is neither 00 nor 01.
+    """
+    if raw is None:
+        raise InvalidData(f"{tag.name}: nothing was read")
     if len(raw) != tag.type.size:
         raise InvalidData(f"{tag.name}: {len(raw)} bytes, {tag.type.value} has {tag.type.size}")
     if tag.type is DataType.BOOL:
