@@ -6,7 +6,7 @@ from pymodbus.client import AsyncModbusTcpClient
 from pymodbus.exceptions import ModbusException
 from pymodbus.pdu import ModbusPDU
 
-from testbed.core.errors import DeviceError, UsageError
+from testbed.core.errors import DeviceError, DeviceRefused, UsageError
 from testbed.core.tags import DataType, ModbusTable, Tag, Value
 from testbed.fieldbus.layout import Block, plan, width
 from testbed.fieldbus.poll import Poll
@@ -104,7 +104,7 @@ class ModbusReader:
         )
 
     async def write(self, tag: Tag, value: Value) -> None:
-        """Write one tag whole. Raises UsageError for a value that it cannot hold, DeviceError where the PLC refuses."""
+        """Write one tag whole. Raises UsageError for a value that it cannot hold, DeviceRefused where the PLC refuses."""
         if not (tag.writable and tag.modbus.table.is_writable):
             raise UsageError(f"{tag.name} cannot be written", "write a set-point, a manual value or the mode instead")
         raw = encode(tag, held(tag, value))
@@ -155,7 +155,8 @@ class ModbusReader:
     def _must_answer(self, response: ModbusPDU, function: int, where: str) -> None:
         if response.isError():
             code = response.exception_code
-            raise self._fault(where, f"exception {code:02X}, {_EXCEPTIONS.get(code, 'unknown')}")
+            refused = self._fault(where, f"exception {code:02X}, {_EXCEPTIONS.get(code, 'unknown')}")
+            raise DeviceRefused(refused.problem, refused.mend)
         if response.function_code != function:
             raise self._fault(where, f"function {response.function_code} answered function {function}")
 

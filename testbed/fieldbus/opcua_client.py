@@ -6,13 +6,12 @@ differ. What breaks stays broken until `connect` is called again.
 """
 
 from collections.abc import Sequence
-from dataclasses import replace
 
 from asyncua import ua
 from asyncua.ua.status_codes import StatusCodes
 
 from testbed.core.errors import DeviceError, UsageError
-from testbed.core.tags import ByteOrder, DataType, Tag
+from testbed.core.tags import DataType, Tag
 from testbed.fieldbus.opcua_channel import Channel
 from testbed.fieldbus.opcua_read import REQUEST, SEVERITY, ReadValue, parameters, results
 from testbed.fieldbus.poll import Poll
@@ -22,16 +21,6 @@ _CHANNEL_S = 3600.0
 _NO_NODE = (StatusCodes.BadNodeIdUnknown, StatusCodes.BadNodeIdInvalid, StatusCodes.BadAttributeIdInvalid)
 _COUNTERS = (DataType.INT16, DataType.UINT16, DataType.INT32, DataType.UINT32)
 _MEND = "check that the PLC's OPC UA server runs, and that address and namespace are its own"
-
-
-def as_read(tags: Sequence[Tag]) -> tuple[Tag, ...]:
-    """The tag list by which raw values of an OPC UA reader are decoded: the same tags, in byte order DCBA.
-
-    The reader keeps a value's bytes as OPC UA has them, least significant byte first (OPC 10000-6, section 5.2.2),
-    whatever order the same tag has in its Modbus registers. The schema of a log says how its values are to be read, so
-    the schema of this reader's log is that of these tags, and `registers.decode` needs no other rule.
-    """
-    return tuple(replace(tag, modbus=replace(tag.modbus, byte_order=ByteOrder.DCBA)) for tag in tags)
 
 
 class OpcUaReader:

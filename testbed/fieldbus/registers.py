@@ -5,7 +5,8 @@ registers of a wider value is not standardised, so every tag names it. A coil or
 """
 
 import struct
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
+from dataclasses import replace
 
 from testbed.core.errors import InvalidData
 from testbed.core.tags import ByteOrder, DataType, Tag, Value
@@ -54,6 +55,16 @@ def decode(tag: Tag, raw: bytes | None) -> Value:
         return raw == b"\x01"
     value: int | float = struct.unpack(_FORMATS[tag.type], _reorder(raw, tag.modbus.byte_order))[0]
     return value
+
+
+def as_read(tags: Sequence[Tag]) -> tuple[Tag, ...]:
+    """The tag list by which raw values of an OPC UA reader are decoded: the same tags, in byte order DCBA.
+
+    The reader keeps a value's bytes as OPC UA has them, least significant byte first (OPC 10000-6, section 5.2.2),
+    whatever order the same tag has in its Modbus registers. The schema of a log says how its values are to be read, so
+    the schema of this reader's log is that of these tags, and `decode` needs no other rule.
+    """
+    return tuple(replace(tag, modbus=replace(tag.modbus, byte_order=ByteOrder.DCBA)) for tag in tags)
 
 
 def registers_of(raw: bytes) -> list[int]:

@@ -53,7 +53,7 @@ def main() -> None:
     names = ("write to state received", "state received to twin record", "write to twin record")
     for name, column in zip(names, zip(*taken, strict=True), strict=True):
         rows.append((name, *(f"{1000 * percentile(column, share):.0f} ms" for share in (50, 99))))
-    scan, poll, look = bench.plc.scan_ms, bench.reader.period_ms, min(50, bench.reader.period_ms)
+    scan, poll, look = bench.plc.scan_ms, bench.gateway.period_ms, min(50, bench.gateway.period_ms)
     rows.append(("the periods alone: mean, worst", f"{(scan + poll + look) / 2:.0f} ms", f"{scan + poll + look} ms"))
     table((f"{len(taken)} writes", "p50", "p99"), *rows)
     total = sum(shares.values())
@@ -75,7 +75,7 @@ async def measure(bench: Bench) -> list[tuple[float, float, float]]:
     await client.connect()
     with (
         LogStore.read(paths.log(bench.twin.name)) as twin,
-        LogStore.read(paths.log(bench.reader.name)) as source,
+        LogStore.read(paths.log(bench.gateway.name)) as source,
     ):
         ends = time.monotonic() + SECONDS
         while time.monotonic() < ends:
@@ -165,7 +165,7 @@ def wait_until_it_runs(bench: Bench) -> dict[str, int]:
     while time.monotonic() < deadline:
         found = {path.parent.name: _status(path) for path in bench.data.glob("*/status.json")}
         running = {role for role, status in found.items() if status.get("state") == "running"}
-        if running >= {"anchor", "chain", "plc", bench.reader.name, bench.twin.name} and found["anchor"].get("anchors"):
+        if running >= {"anchor", "chain", "plc", bench.gateway.name, bench.twin.name} and found["anchor"].get("anchors"):
             return {**{role: found[role]["pid"] for role in sorted(running)}, "node": found["chain"]["node"]}
         time.sleep(0.1)
     raise TimeoutError("the bench did not come up")

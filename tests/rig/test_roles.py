@@ -116,6 +116,9 @@ class AnyClock:
     def now_ns(self) -> int:
         return self.now
 
+    def monotonic_ns(self) -> int:
+        return 0
+
 
 class Counting(Log):
     """Counts how often it is published."""
@@ -141,7 +144,7 @@ def test_a_clock_that_was_set_back_does_not_end_publishing() -> None:
 async def test_a_twin_that_stops_consumes_what_stands_behind_a_batch_without_a_state(tmp_path: Path) -> None:
     bench = bench_in(tmp_path / "bench")
     clock, entropy = VirtualClock(1000 * SECOND), SeededEntropy(1, "salts")
-    log, store = open_log(bench, "gateway", Configuration("test", b""), clock, entropy, simulated=False)
+    log, store = open_log(bench, "gateway", Configuration(says=(("test", b""),)), clock, entropy, simulated=False)
     log.append([("cell", Event(n, "noise", b"")) for n in range(1100)])
     nothing = State(1, 1, None, 0, (None,) * len(bench.tags), (0x8000_0000,) * len(bench.tags))
     log.append([("cell", nothing)])

@@ -12,7 +12,7 @@ def test_an_honest_bench_is_never_called_falsified_while_it_runs(make_bench: Mak
     bench = make_bench("bench")
     bench.edit(every="1")
     up = bench.up()
-    up.wait_for(lambda status: status["anchored_twin"] > 20)
+    up.wait_for(lambda status: status["logs"]["twin"]["anchored"] > 20)
     reports = [bench.verify() for _ in range(4)]
     assert [report["verdict"] for report in reports] == ["GENUINE"] * 4, [report["findings"] for report in reports]
     assert up.end() == 0

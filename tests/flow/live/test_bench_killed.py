@@ -19,11 +19,11 @@ def test_each_role_is_killed_in_turn(make_bench: MakeBench, recorded: LiveBench)
     bench = make_bench("bench", recorded)
     up = bench.up()
     status = up.wait_for(lambda status: status["states"] and status["roles"]["anchor"].get("state") == "running")
-    for role in ("gateway", "twin", "chain", "node", "anchor", "plc"):
+    for role in ("gateway", "reader", "twin", "chain", "node", "anchor", "plc"):
         status = _killed_and_well_again(up, role, status)
     assert up.end() == 0, up.said()
     end = bench.status()
-    assert (end["source"] >= status["source"], end["twin"] >= status["twin"]) == (True, True)
+    assert [name for name, log in end["logs"].items() if log["size"] < status["logs"][name]["size"]] == []
     bench.genuine()
 
 
@@ -33,7 +33,11 @@ def _killed_and_well_again(up: Up, role: str, before: dict[str, Any]) -> dict[st
     os.kill(pid, signal.SIGKILL)
     up.wait_for(lambda _: up.pids[role] != pid)
     status = up.wait_for(
-        lambda now: all(now[key] > before[key] for key in ("source", "twin", "anchored_source", "anchored_twin"))
+        lambda now: all(
+            now["logs"][log][key] > before["logs"][log][key]
+            for log in ("gateway", "reader", "twin")
+            for key in ("size", "anchored")
+        )
     )
     # Its own node the chain role starts again by itself.
     assert up.said().count(f"role {role} ended (signal 9)") == (role != "node"), up.said()
@@ -43,7 +47,7 @@ def _killed_and_well_again(up: Up, role: str, before: dict[str, Any]) -> dict[st
 def test_all_is_killed_and_the_chain_is_built_again(make_bench: MakeBench, recorded: LiveBench) -> None:
     bench = make_bench("bench", recorded)
     up = bench.up()
-    up.wait_for(lambda status: status["anchors"] >= 2 and len(up.pids) == 6)
+    up.wait_for(lambda status: status["anchors"] >= 2 and len(up.pids) == 7)
     up.process.kill()
     # The roles live with their parent.
     up.nothing_runs()
@@ -52,7 +56,7 @@ def test_all_is_killed_and_the_chain_is_built_again(make_bench: MakeBench, recor
     assert bench.verify()["verdict"] == "GENUINE"
 
     up = bench.up()
-    up.wait_for(lambda status: status["anchors"] >= 2 and len(up.pids) == 6)
+    up.wait_for(lambda status: status["anchors"] >= 2 and len(up.pids) == 7)
     for pid in (up.process.pid, *up.pids.values()):
         with suppress(ProcessLookupError):  # the node goes with its role
             os.kill(pid, signal.SIGKILL)
