@@ -14,6 +14,7 @@ from asyncua.ua.attribute_ids import AttributeIds
 from asyncua.ua.object_ids import ObjectIds
 from asyncua.ua.status_codes import StatusCodes
 from asyncua.ua.ua_binary import nodeid_from_binary, struct_from_binary, struct_to_binary, variant_from_binary
+from asyncua.ua.uaerrors import UaStatusCodeError
 
 from testbed.core.errors import InvalidData
 from testbed.core.tags import DataType
@@ -69,22 +70,28 @@ def parameters(nodes: Sequence[ua.NodeId]) -> bytes:
 def results(body: bytes, types: Sequence[DataType]) -> list[ReadValue]:
     """The values of a Read response. `types`: of the tags that were asked for, in that order.
 
-    A value of another type has no bytes and the status BadTypeMismatch. Raises ua.UaStatusCodeError where the service
-    as a whole failed, InvalidData or an error of the library's decoder where the answer is none.
+    A value of another type has no bytes and the status BadTypeMismatch. Raises UaStatusCodeError where the service as
+    a whole failed, InvalidData where this is no answer.
     """
-    at = _after_header(body)
     try:
-        (count,) = _INT32.unpack_from(body, at)
-        if count != len(types):
-            raise InvalidData(f"{count} values came for {len(types)} nodes")
-        at += 4
-        values = []
-        for kind in types:
-            value, at = _data_value(body, at, kind)
-            values.append(value)
-        (diagnostics,) = _INT32.unpack_from(body, at)
-    except (struct.error, IndexError) as error:
-        raise InvalidData("the answer ends before its end") from error
+        return _results(body, types)
+    except (InvalidData, UaStatusCodeError):
+        raise
+    except Exception as error:  # the library's decoder raises whatever it stumbles over
+        raise InvalidData(f"no answer: {error!r}") from error
+
+
+def _results(body: bytes, types: Sequence[DataType]) -> list[ReadValue]:
+    at = _after_header(body)
+    (count,) = _INT32.unpack_from(body, at)
+    if count != len(types):
+        raise InvalidData(f"{count} values came for {len(types)} nodes")
+    at += 4
+    values = []
+    for kind in types:
+        value, at = _data_value(body, at, kind)
+        values.append(value)
+    (diagnostics,) = _INT32.unpack_from(body, at)
     if diagnostics > 0 or at + 4 != len(body):
         raise InvalidData("more came than was asked for")
     return values

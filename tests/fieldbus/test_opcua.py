@@ -1,6 +1,7 @@
 """OPC UA beside Modbus in front of one PLC: both show the same, and a write by one is seen by the other."""
 
 import asyncio
+import math
 import time
 from collections.abc import AsyncIterator
 
@@ -8,6 +9,7 @@ import pytest
 import pytest_asyncio
 from asyncua import ua
 from asyncua.client.client import Client
+from asyncua.ua.attribute_ids import AttributeIds
 from asyncua.ua.uaerrors import UaStatusCodeError
 
 from testbed.core.errors import UsageError
@@ -202,6 +204,74 @@ async def test_one_read_shows_one_scan_while_the_plc_runs(bench: Bench) -> None:
         seen.append([value.Value.Value for value in await bench.read(*TAG) if value.Value is not None])
     thread.stop()
     assert all(values == truth[values[0]] for values in seen)
+
+
+async def test_a_read_amid_publication_sees_one_scan(bench: Bench) -> None:
+    """Subscribers are told one value after the other, and a Read that is answered amid sees no half of a scan."""
+    assert bench.server._server is not None
+    space = bench.server._server.iserver.aspace
+    seen: list[list[object]] = []
+    truth: list[list[object]] = []
+
+    async def read_amid(_handle: int, _value: ua.DataValue) -> None:
+        if len(seen) % 3 == 1:
+            bench.plc.scan()  # and the scan does not wait either
+        truth.append(list(bench.plc.image.snapshot().values()))
+        seen.append([value.Value.Value for value in await bench.read(*TAG) if value.Value is not None])
+
+    handles = [space.add_datachange_callback(bench.node(name), AttributeIds.Value, read_amid)[1] for name in TAG]
+    for _ in range(5):
+        await bench.scan()
+    for handle in handles:
+        space.delete_datachange_callback(handle)
+    assert len(seen) > 10
+    assert seen == truth
+
+
+async def test_every_scan_is_read_though_nothing_is_published_meanwhile(bench: Bench) -> None:
+    await bench.scan()
+    (value,) = await bench.read("plc.scan")
+    assert value.Value is not None
+    first = value.Value.Value
+    for count in range(1, 20):
+        bench.plc.scan()
+        values = await bench.read(*TAG)
+        assert [value.Value.Value for value in values if value.Value is not None] == list(
+            bench.plc.image.snapshot().values()
+        )
+        assert values[0].Value is not None
+        assert values[0].Value.Value == first + count
+
+
+async def test_a_subscriber_hears_what_was_read_before_it_was_published(bench: Bench) -> None:
+    heard: asyncio.Queue[object] = asyncio.Queue()
+
+    class Handler:
+        def datachange_notification(self, _node: object, value: object, _data: object) -> None:
+            heard.put_nowait(value)
+
+    await bench.scan()
+    subscription = await bench.client.create_subscription(20, Handler())
+    await subscription.subscribe_data_change(bench.client.get_node(bench.node("plc.scan")))
+    first = int(str(await asyncio.wait_for(heard.get(), 5)))
+    bench.plc.scan()
+    (value,) = await bench.read("plc.scan")
+    assert value.Value is not None
+    assert value.Value.Value == first + 1
+    await bench.server.publish()
+    assert await asyncio.wait_for(heard.get(), 5) == first + 1
+    await subscription.delete()
+
+
+async def test_a_zero_that_changes_its_sign_is_shown(bench: Bench) -> None:
+    plc, server = bench.plc, bench.server
+    values = dict(plc.image.snapshot())
+    for zero in (0.0, -0.0, 0.0):
+        plc.image.publish({**values, "tank1.level": zero})
+        (shown,) = await bench.read("tank1.level")
+        assert shown.Value is not None
+        assert math.copysign(1, shown.Value.Value) == math.copysign(1, zero)
+    await server.publish()
 
 
 async def test_a_subscriber_hears_of_changes(bench: Bench) -> None:
