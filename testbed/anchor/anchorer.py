@@ -1,120 +1,113 @@
-"""The anchor's rounds: when one log grew enough or waited long enough, every log that grew gets one anchor."""
+"""The anchor's rounds: when one log grew enough or waited long enough, every log that grew gets one anchor.
 
-from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, field
-from typing import Protocol
+The log of receipts is anchored in every round with those of the rounds before, and starts none by itself; the receipts
+of a round are appended at its end, in one commit.
+"""
 
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from testbed.anchor.followed import Followed, LogReader
 from testbed.anchor.policy import Policy, is_due
-from testbed.anchor.submitter import AnchoredHead, Submitter
+from testbed.anchor.receipts import Receipts, RecordSink
+from testbed.anchor.submitter import Submitter
+from testbed.chain.succession import AnchoredHead
 from testbed.core.clock import Clock
-from testbed.core.entry import Row
-from testbed.core.errors import InvalidData, StoreError
-from testbed.keys.checkpoint import open_checkpoint
 from testbed.keys.ed25519 import VerifierKey
-from testbed.merkle.growth import growth_path
-from testbed.merkle.tree import CompactRange, leaf_hash
 
 
-class LogReader(Protocol):
-    """A log's store, read-only."""
-
-    def rows(self, start: int = 0, stop: int | None = None) -> Iterator[Row]: ...
-    def latest_checkpoint(self, limit: int | None = None) -> tuple[int, bytes] | None: ...
-    def next_checkpoint(self, beyond: int) -> tuple[int, bytes] | None: ...
-
-
-@dataclass(slots=True)
-class _Followed:
-    """A log that is anchored: the right edge at its anchored size, and since when a record waits."""
+@dataclass(frozen=True, slots=True)
+class ReceiptLog:
+    """The log of receipts: its key, the side that is read, and the side that is written, by the anchor alone."""
 
     key: VerifierKey
     store: LogReader
-    edge: CompactRange = field(default_factory=CompactRange)
-    waiting_since_ns: int | None = None
+    sink: RecordSink
 
 
 class Anchorer:
-    """Anchors the logs in their order, one transaction each."""
+    """Anchors the logs in their order, one transaction each, the log of receipts last.
+
+    anchors, gas_used: of this run.
+    """
 
     def __init__(
-        self, submitter: Submitter, logs: Sequence[tuple[VerifierKey, LogReader]], policy: Policy, clock: Clock
+        self,
+        submitter: Submitter,
+        logs: Sequence[tuple[VerifierKey, LogReader]],
+        policy: Policy,
+        clock: Clock,
+        receipts: ReceiptLog | None = None,
     ) -> None:
         self._submitter = submitter
         self._policy = policy
         self._clock = clock
-        self._logs = [_Followed(key, store) for key, store in logs]
+        self._logs = [Followed(key, store) for key, store in logs]
+        self._receipt_log: Followed | None = None
+        self._receipts: Receipts | None = None
+        if receipts is not None:
+            self._receipt_log = Followed(receipts.key, receipts.store)
+            self._receipts = Receipts(submitter.journal, self._receipt_log, receipts.sink)
         self.anchors = 0
         self.gas_used = 0
 
     async def step(self, *, flush: bool = False) -> int:
         """Run rounds while a log is due, or with `flush` while one has grown; each round anchors every log that grew.
 
-        Returns the number of anchors.
+        Returns the number of anchors. Raises StoreError where a log is not what was anchored; after that or any failure
+        of the node or the disk the next call goes on where this one stopped, once the submitter has caught up.
         """
-        done = 0
+        self.catch_up()
+        before = self.anchors
         while any(self._is_due(log, flush) for log in self._logs):
-            for log in self._logs:
-                done += await self._anchor_next(log)
-        self.anchors += done
-        return done
+            await self._round()
+        return self.anchors - before
 
-    def _is_due(self, log: _Followed, flush: bool) -> bool:
-        anchored, size, now = self._head(log).size, self._size(log), self._clock.now_ns()
-        if size < anchored:
-            raise self._stops(log, f"it ends at size {size}, and size {anchored} is anchored")
-        if size == anchored:
+    def catch_up(self) -> int:
+        """Append receipts that a kill kept from the log; `step` begins with it. Returns how many. Raises StoreError."""
+        return 0 if self._receipts is None else self._receipts.catch_up()
+
+    async def _round(self) -> None:
+        for log in self._logs:
+            # A commit may hold more records than a batch; then its own checkpoint is the next there is.
+            head = self._head(log)
+            found = log.store.latest_checkpoint(head.size + self._policy.every)
+            if found is None or found[0] <= head.size:
+                found = log.store.next_checkpoint(head.size)
+            await self._anchor(log, found)
+        if self._receipt_log is not None:
+            # Nothing was appended to it since the round began.
+            self._receipt_log.size(self._head(self._receipt_log))
+            await self._anchor(self._receipt_log, self._receipt_log.store.latest_checkpoint())
+        self.catch_up()
+
+    def _is_due(self, log: Followed, flush: bool) -> bool:
+        head, now = self._head(log), self._clock.now_ns()
+        waiting = log.size(head) - head.size
+        if waiting == 0:
             log.waiting_since_ns = None
             return False
         if log.waiting_since_ns is None:
             log.waiting_since_ns = now
-        return flush or is_due(self._policy, size - anchored, now - log.waiting_since_ns)
+        return flush or is_due(self._policy, waiting, now - log.waiting_since_ns)
 
-    async def _anchor_next(self, log: _Followed) -> int:
-        """Anchor the next batch of a log; 0 when it has not grown."""
+    def _head(self, log: Followed) -> AnchoredHead:
+        return self._submitter.heads.get(log.origin, AnchoredHead())
+
+    async def _anchor(self, log: Followed, found: tuple[int, bytes] | None) -> None:
+        """Anchor a checkpoint, (size, note), of a log; nothing where it has not grown."""
         head = self._head(log)
-        # A commit may hold more records than a batch; then its own checkpoint is the next there is.
-        found = log.store.latest_checkpoint(head.size + self._policy.every)
         if found is None or found[0] <= head.size:
-            found = log.store.next_checkpoint(head.size)
-        if found is None:
-            return 0
-        await self._anchor(log, head, found[1])
-        log.waiting_since_ns = None
-        return 1
-
-    def _head(self, log: _Followed) -> AnchoredHead:
-        return self._submitter.heads.get(log.key.name, AnchoredHead())
-
-    def _size(self, log: _Followed) -> int:
-        newest = log.store.latest_checkpoint()
-        return newest[0] if newest is not None else 0
-
-    async def _anchor(self, log: _Followed, head: AnchoredHead, note: bytes) -> None:
-        try:
-            checkpoint = open_checkpoint(note, log.key, log.key.name)
-        except InvalidData as error:
-            raise self._stops(log, f"its next checkpoint is not valid: {error}") from error
-        if log.edge.size < head.size:
-            log.edge.extend(self._leaves(log, log.edge.size, head.size))
-        if head.size and log.edge.root() != head.root:
-            raise self._stops(log, f"its first {head.size} records are not those that were anchored")
-        added = self._leaves(log, head.size, checkpoint.size)
-        path = growth_path(log.edge, added)
-        grown = log.edge.copy()
-        grown.extend(added)
-        if grown.root() != checkpoint.root:
-            raise self._stops(log, f"its records do not give the root of its checkpoint of size {checkpoint.size}")
-        mined = await self._submitter.anchor(checkpoint.origin, checkpoint.size, checkpoint.root, note, path)
-        self.gas_used += mined.gas_used
-        log.edge = grown
-
-    def _leaves(self, log: _Followed, start: int, stop: int) -> list[bytes]:
-        leaves = [leaf_hash(row.entry) for row in log.store.rows(start, stop)]
-        if len(leaves) != stop - start:
-            raise self._stops(log, f"records are missing between {start} and {stop}")
-        return leaves
-
-    def _stops(self, log: _Followed, what: str) -> StoreError:
-        return StoreError(
-            f"the anchor stops: log {log.key.name}: {what}", "run `testbed verify` to see what was changed"
+            return
+        growth = log.growth(head, found[1])
+        checkpoint = growth.checkpoint
+        step = await self._submitter.anchor(
+            checkpoint.origin, checkpoint.size, checkpoint.root, growth.note, growth.path
         )
+        log.edge = growth.edge
+        log.waiting_since_ns = None
+        self.anchors += 1
+        if step.mined is not None:
+            self.gas_used += step.mined.gas_used
+        if self._receipts is not None:
+            self._receipts.note(step)

@@ -4,10 +4,10 @@ A killed node is rebuilt from the journal: the same signed transactions at the s
 hashes. A killed submitter sends its last intent again as it was written.
 """
 
-from dataclasses import dataclass
+from collections.abc import Mapping
 
 from testbed.chain.artifact import Artifact
-from testbed.chain.journal import Journal, Step
+from testbed.chain.journal import Journal
 from testbed.chain.registry import (
     AnchorCall,
     anchor_calldata,
@@ -20,19 +20,11 @@ from testbed.chain.registry import (
     slot_key,
 )
 from testbed.chain.rpc import Node, Reverted
-from testbed.chain.steps import Anchoring, Intent, Mined
+from testbed.chain.steps import Anchoring, Intent, Mined, Step
+from testbed.chain.succession import AnchoredHead
 from testbed.chain.wire import Receipt
 from testbed.core.clock import Clock
 from testbed.core.errors import ChainError, Rejected
-
-
-@dataclass(frozen=True, slots=True)
-class AnchoredHead:
-    """What the contract holds of a log: zero before the first anchor. time: block timestamp, s."""
-
-    size: int = 0
-    root: bytes = bytes(32)
-    time: int = 0
 
 
 class Submitter:
@@ -43,28 +35,30 @@ class Submitter:
     """
 
     def __init__(self, node: Node, journal: Journal, key: bytes, clock: Clock, *, dev_node: bool) -> None:
+        self.journal = journal
         self._node = node
-        self._journal = journal
         self._key = key
         self._clock = clock
         self._dev_node = dev_node
-        self.heads: dict[str, AnchoredHead] = {}
-        for step in journal.steps:
-            self._remember(step)
+
+    @property
+    def heads(self) -> Mapping[str, AnchoredHead]:
+        """What the contract holds, by origin."""
+        return self.journal.reached.heads
 
     async def catch_up(self, artifact: Artifact) -> int:
         """Bring node and journal together, and deploy the contract where there is none yet.
 
         Returns how many blocks were built again. Raises ChainError where the chain holds what the journal does not.
         """
-        head = self._journal.head
+        head = self.journal.head
         if await self._node.chain_id() != head.chain_id:
             raise ChainError(f"{self._node.url} is not chain {head.chain_id}", "point [chain] at the bench's own node")
         genesis = await self._node.block(0)
         if genesis is None or genesis.hash != head.genesis_hash:
             raise self._foreign("its genesis block is another one")
         rebuilt = await self._rebuild()
-        if not self._journal.steps:
+        if self.journal.reached.steps == 0:
             nonce = await self._node.nonce(head.submitter)
             if contract_address(head.submitter, nonce) != head.contract:
                 raise self._foreign(f"the submitter's nonce is {nonce} already, so the contract would stand elsewhere")
@@ -73,12 +67,12 @@ class Submitter:
             raise self._foreign(f"at {head.contract} stands other code than the contract's")
         return rebuilt
 
-    async def anchor(self, origin: str, size: int, root: bytes, note: bytes, proof: list[bytes]) -> Mined:
+    async def anchor(self, origin: str, size: int, root: bytes, note: bytes, proof: list[bytes]) -> Step:
         """Anchor one checkpoint; returns when it is mined and the journal has it.
 
         Raises Rejected when the contract refuses it, and then nothing was sent.
         """
-        head, old = self._journal.head, self.heads.get(origin, AnchoredHead())
+        head, old = self.journal.head, self.heads.get(origin, AnchoredHead())
         call = AnchorCall(origin, old.size, old.root, old.time, size, root, tuple(proof))
         try:
             await self._node.simulate(head.submitter, head.contract, anchor_calldata(call))
@@ -90,16 +84,16 @@ class Submitter:
         raw = anchor_transaction(self._key, head.chain_id, nonce, head.contract, call)
         return await self._submit(raw, Anchoring(origin, old.size, old.root, old.time, size, root, note))
 
-    async def _submit(self, raw: bytes, anchoring: Anchoring | None) -> Mined:
+    async def _submit(self, raw: bytes, anchoring: Anchoring | None) -> Step:
         parent = await self._node.block("latest")
         if parent is None:
             raise ChainError(f"{self._node.url} has no newest block")
-        top = self._top
-        if self._dev_node and top is not None and parent.hash != top.block_hash:
-            raise self._foreign(f"its newest block is {parent.number}, another one than {top.height} of the journal")
+        top = self.journal.top
+        if self._dev_node and top is not None and parent.hash != top[1]:
+            raise self._foreign(f"its newest block is {parent.number}, another one than {top[0]} of the journal")
         timestamp = max(parent.timestamp, self._clock.now_ns() // 10**9) if self._dev_node else None
-        intent = Intent(len(self._journal.steps), parent.number + 1, parent.hash, timestamp, raw, anchoring)
-        self._journal.intent(intent)
+        intent = Intent(self.journal.reached.steps, parent.number + 1, parent.hash, timestamp, raw, anchoring)
+        self.journal.intent(intent)
         return await self._record(intent, await self._send(intent))
 
     async def _send(self, intent: Intent) -> Receipt:
@@ -107,16 +101,16 @@ class Submitter:
             await self._node.set_next_timestamp(intent.timestamp)
         return await self._node.wait_for_receipt(await self._node.send(intent.transaction))
 
-    async def _record(self, intent: Intent, receipt: Receipt) -> Mined:
+    async def _record(self, intent: Intent, receipt: Receipt) -> Step:
         """Write down what came of an intent. A reverted transaction was mined as well, and moved no head."""
         block = await self._node.block(receipt.block_number)
         if block is None or block.hash != receipt.block_hash:
             raise ChainError(f"{self._node.url}: block {receipt.block_number} changed while it was read", "try again")
-        head, proof = self._journal.head, None
+        head, proof = self.journal.head, None
         if intent.anchored is not None:
             slot = slot_key(log_id(head.submitter, intent.anchored.origin))
             # A pruning node proves the newest block only, so the proof is taken before the next transaction.
-            proof = await self._node.proof(head.contract, [slot], hex(block.number))
+            proof = await self._node.proof(head.contract, slot, hex(block.number))
         mined = Mined(
             number=intent.number,
             height=block.number,
@@ -128,30 +122,39 @@ class Submitter:
             slot_proof=proof,
             receipt=receipt.encoded,
         )
-        self._journal.mined(mined)
-        self._remember(self._journal.steps[-1])
+        self.journal.mined(mined)
         if not receipt.succeeded:
             raise Rejected(f"block {block.number}: the contract reverted the transaction", "run `testbed verify`")
-        return mined
+        return Step(intent, mined)
 
     async def _rebuild(self) -> int:
         """Send again what the node lost, see that every block comes out the same, finish what was begun."""
-        steps = self._journal.steps
-        done = [step.mined for step in steps if step.mined is not None]
-        height = await self._node.height()
-        lost = [step for step in steps if step.mined is not None and self._dev_node and step.mined.height > height]
-        if len(done) > len(lost):
-            await self._same_block(done[len(done) - len(lost) - 1])
-        for step in lost:
-            await self._send(step.intent)
-            if step.mined is not None:
-                await self._same_block(step.mined)
-        if steps and steps[-1].mined is None:
-            await self._finish(steps[-1].intent)
-        top = self._top.height if self._top is not None else 0
+        reached = self.journal.reached
+        height, rebuilt = await self._node.height(), 0
+        if self._dev_node and reached.newest is not None and reached.newest.height > height:
+            rebuilt = await self._send_lost(height)
+        elif reached.newest is not None:
+            await self._same_block(reached.newest)
+        if reached.last is not None and reached.last.mined is None:
+            await self._finish(reached.last.intent)
+        top = reached.newest.height if reached.newest is not None else 0
         if self._dev_node and await self._node.height() > top:
             raise self._foreign(f"it has blocks above {top}, the last one of the journal")
-        return len(lost)
+        return rebuilt
+
+    async def _send_lost(self, height: int) -> int:
+        """Send every block above `height` again. The node must hold the journal's block at that height."""
+        held, lost = None, 0
+        for step in self.journal.steps():
+            if step.mined is not None and step.mined.height <= height:
+                held = step.mined
+            elif step.mined is not None:
+                if held is not None and lost == 0:
+                    await self._same_block(held)
+                await self._send(step.intent)
+                await self._same_block(step.mined)
+                lost += 1
+        return lost
 
     async def _finish(self, intent: Intent) -> None:
         """Bring the last intent to its end: it may not have been sent, be waiting, or be mined."""
@@ -163,22 +166,20 @@ class Submitter:
             raise self._foreign(f"block {intent.height} is not made of the journal's transaction")
         if receipt is None and await self._node.transaction(tx_hash) is not None:
             receipt = await self._node.wait_for_receipt(tx_hash)
-        await self._record(intent, receipt or await self._send(intent))
-
-    @property
-    def _top(self) -> Mined | None:
-        """The newest block of the journal."""
-        return self._journal.steps[-1].mined if self._journal.steps else None
+        if receipt is None:
+            try:
+                receipt = await self._send(intent)
+            except Rejected:
+                # A node that hung may take just now what it was handed before; then it refuses it a second time.
+                if await self._node.transaction(tx_hash) is None:
+                    raise
+                receipt = await self._node.wait_for_receipt(tx_hash)
+        await self._record(intent, receipt)
 
     async def _same_block(self, mined: Mined) -> None:
         block = await self._node.block(mined.height)
         if block is None or block.hash != mined.block_hash:
             raise self._foreign(f"block {mined.height} is not the one that the journal holds")
-
-    def _remember(self, step: Step) -> None:
-        if step.intent.anchored is not None and step.mined is not None and step.mined.succeeded:
-            anchoring = step.intent.anchored
-            self.heads[anchoring.origin] = AnchoredHead(anchoring.size, anchoring.root, step.mined.timestamp)
 
     def _foreign(self, what: str) -> ChainError:
         return ChainError(

@@ -5,9 +5,10 @@ from contextlib import asynccontextmanager
 
 from testbed.attacks.target import Expected, Falsified, TargetChain
 from testbed.chain.devnode import DevNode
-from testbed.chain.journal import Step, read_journal
+from testbed.chain.reading import iterate_steps, read_tail
 from testbed.chain.registry import deploy_transaction, log_id, read_transaction, slot_key
 from testbed.chain.rpc import Node
+from testbed.chain.steps import Step
 from testbed.core.errors import UsageError
 from testbed.core.finding import Layer, What
 from testbed.store.files import write_atomic
@@ -15,16 +16,16 @@ from testbed.store.files import write_atomic
 
 async def change_slot(chain: TargetChain, origin: str) -> Falsified:
     """Overwrite the contract's slot of a log in the node's state."""
-    journal = read_journal(chain.journal)
+    head = read_tail(chain.journal).head
     sizes = [
         s.intent.anchored.size for s in _anchors(chain) if s.intent.anchored and s.intent.anchored.origin == origin
     ]
     if not sizes:
         raise UsageError(f"{origin} was not anchored yet", "run the bench longer")
-    slot = slot_key(log_id(journal.head.submitter, origin))
+    slot = slot_key(log_id(head.submitter, origin))
     async with _node(chain, with_state=True) as (process, node):
-        value = await node.storage(journal.head.contract, slot)
-        await node.set_storage(journal.head.contract, slot, value[:-1] + bytes([value[-1] ^ 1]))
+        value = await node.storage(head.contract, slot)
+        await node.set_storage(head.contract, slot, value[:-1] + bytes([value[-1] ^ 1]))
         write_atomic(chain.state, await process.dump_state())
     where = f"slot of {origin}, size {sizes[-1]}"
     return Falsified(
@@ -61,7 +62,7 @@ def anchored_heights(chain: TargetChain, origin: str) -> list[int]:
 
 
 def _anchors(chain: TargetChain, *, everything: bool = False) -> list[Step]:
-    steps = [step for step in read_journal(chain.journal).steps if step.mined is not None]
+    steps = [step for step in iterate_steps(chain.journal) if step.mined is not None]
     return [step for step in steps if everything or step.intent.anchored is not None]
 
 

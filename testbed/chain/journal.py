@@ -2,61 +2,58 @@
 
 For each block two lines: the intent before its transaction is sent, and what was mined before the next intent. After a
 kill at any moment the file tells what to send again. A last line without a line feed was being written when the
-process died: nothing was done on its strength, so it is dropped. Damage anywhere else is InvalidData.
+process died: nothing was done on its strength, so it is dropped. Damage anywhere else is InvalidData. The writer is
+here, its readers are in `reading`.
 """
 
 import fcntl
 import os
-from dataclasses import dataclass
+from collections.abc import Iterator
 from pathlib import Path
 from types import TracebackType
 from typing import Self
 
-from eth_utils.crypto import keccak
-
-from testbed.chain.proofs import header_fields
-from testbed.chain.steps import Head, Intent, Line, Mined, decode_line, encode_line
+from testbed.chain.reading import iterate_steps, read_through
+from testbed.chain.steps import Head, Intent, Line, Mined, Step, decode_line, encode_line
+from testbed.chain.succession import Reached
 from testbed.core.errors import InvalidData, StoreError
 
 
-@dataclass(frozen=True, slots=True)
-class Step:
-    """One block: what was meant, and what came of it; `mined` is None while that is open."""
-
-    intent: Intent
-    mined: Mined | None
-
-
-@dataclass(frozen=True, slots=True)
-class Contents:
-    """A journal, read."""
-
-    head: Head
-    steps: tuple[Step, ...]
-
-
-def read_journal(path: Path) -> Contents:
-    """Read a journal that another process may be writing. Raises StoreError if there is none, InvalidData on damage."""
-    try:
-        data = path.read_bytes()
-    except OSError as error:
-        raise StoreError(f"{path}: {error.strerror}", "make the bench ready with `testbed init`") from error
-    contents, _ = _parse(path, data)
-    return contents
-
-
 class Journal:
-    """The one writer of a journal; an exclusive lock on the file keeps a second one out."""
+    """The one writer of a journal; an exclusive lock on the file keeps a second one out.
 
-    def __init__(self, path: Path, descriptor: int, contents: Contents) -> None:
+    It keeps what the journal has come to (`reached`) and no step but the last, so it may run for as long as it likes.
+    """
+
+    def __init__(self, path: Path, descriptor: int, reached: Reached) -> None:
         self.path = path
-        self.head = contents.head
-        self.steps = list(contents.steps)
+        self.reached = reached
         self._descriptor = descriptor
+
+    @property
+    def head(self) -> Head:
+        return self.reached.head
+
+    @property
+    def top(self) -> tuple[int, bytes] | None:
+        """Height and hash of the newest block; None before the first."""
+        newest = self.reached.newest
+        return None if newest is None else (newest.height, newest.block_hash)
+
+    def steps(self) -> Iterator[Step]:
+        """Each step, read from the file anew."""
+        return iterate_steps(self.path)
 
     @classmethod
     def create(cls, path: Path, head: Head) -> Self:
-        """Begin a journal. Raises StoreError where one stands already."""
+        """Begin a journal. Raises StoreError where one stands already, or the disk refuses."""
+        try:
+            return cls._create(path, head)
+        except OSError as error:
+            raise _refused(path, error) from error
+
+    @classmethod
+    def _create(cls, path: Path, head: Head) -> Self:
         path.parent.mkdir(parents=True, exist_ok=True)
         # Written aside and then given its name, so that a journal without its head cannot be found.
         aside = path.with_name(f"{path.name}.{os.getpid()}.new")
@@ -74,7 +71,7 @@ class Journal:
             raise
         finally:
             aside.unlink()
-        return cls(path, descriptor, Contents(head, ()))
+        return cls(path, descriptor, Reached(head))
 
     @classmethod
     def open(cls, path: Path) -> Self:
@@ -86,14 +83,14 @@ class Journal:
         try:
             _lock(path, descriptor)
             with open(descriptor, "rb", closefd=False) as file:
-                contents, whole = _parse(path, file.read())
+                reached, whole = read_through(path, file)
             if os.fstat(descriptor).st_size != whole:
                 os.ftruncate(descriptor, whole)
                 os.fsync(descriptor)
         except BaseException:
             os.close(descriptor)
             raise
-        return cls(path, descriptor, contents)
+        return cls(path, descriptor, reached)
 
     def __enter__(self) -> Self:
         return self
@@ -112,18 +109,16 @@ class Journal:
     def intent(self, intent: Intent) -> None:
         """Append what is going to be sent; on disk when this returns. Raises StoreError while a step is open."""
         self._append(intent)
-        self.steps.append(Step(intent, None))
 
     def mined(self, mined: Mined) -> None:
         """Append what became of the open step; on disk when this returns. Raises StoreError if it is another's."""
         self._append(mined)
-        self.steps[-1] = Step(self.steps[-1].intent, mined)
 
     def _append(self, line: Intent | Mined) -> None:
         if self._descriptor < 0:
-            raise StoreError(f"{self.path}: the journal is closed")
+            raise StoreError(f"{self.path}: the journal is closed", "open it again")
         try:
-            _check_next(self.steps, line)
+            self.reached.check(line)
             data = _readable(line)
         except InvalidData as error:
             raise StoreError(f"{self.path}: not the next line: {error}") from error
@@ -132,44 +127,8 @@ class Journal:
         except OSError as error:
             # What is on disk is unknown now. Whoever opens the journal again sees it.
             self.close()
-            raise StoreError(f"{self.path}: {error.strerror}", "make room on the disk; then start again") from error
-
-
-def _parse(path: Path, data: bytes) -> tuple[Contents, int]:
-    """The journal, and how many bytes of `data` are whole lines."""
-    whole = data.rfind(b"\n") + 1
-    lines = data[:whole].split(b"\n")[:-1]
-    if not lines:
-        raise InvalidData(f"{path}, line 1: the journal has no head")
-    steps: list[Step] = []
-    number = 1
-    try:
-        head = _head(lines[0])
-        for text in lines[1:]:
-            number += 1
-            line = _step_line(text)
-            _check_next(steps, line)
-            if isinstance(line, Intent):
-                steps.append(Step(line, None))
-            else:
-                steps[-1] = Step(steps[-1].intent, line)
-    except InvalidData as error:
-        raise InvalidData(f"{path}, line {number}: {error}") from error
-    return Contents(head, tuple(steps)), whole
-
-
-def _head(text: bytes) -> Head:
-    line = decode_line(text + b"\n")
-    if not isinstance(line, Head):
-        raise InvalidData("the journal does not begin with its head")
-    return line
-
-
-def _step_line(text: bytes) -> Intent | Mined:
-    line = decode_line(text + b"\n")
-    if isinstance(line, Head):
-        raise InvalidData("a second head")
-    return line
+            raise _refused(self.path, error) from error
+        self.reached.take(line)
 
 
 def _readable(line: Line) -> bytes:
@@ -180,44 +139,8 @@ def _readable(line: Line) -> bytes:
     return data
 
 
-def _check_next(steps: list[Step], line: Intent | Mined) -> None:
-    """May `line` stand after these steps? Raises InvalidData."""
-    last = steps[-1] if steps else None
-    if isinstance(line, Intent):
-        if last is not None and last.mined is None:
-            raise InvalidData(f"step {last.intent.number} is not mined yet")
-        if line.number != len(steps):
-            raise InvalidData(f"intent {line.number} stands where {len(steps)} belongs")
-        if last is not None and last.mined is not None:
-            _check_follows(last.mined, line)
-        return
-    if last is None or last.mined is not None or line.number != last.intent.number:
-        raise InvalidData(f"block of step {line.number} without its intent before it")
-    _check_mined(last.intent, line)
-
-
-def _check_follows(before: Mined, intent: Intent) -> None:
-    if intent.height <= before.height:
-        raise InvalidData(f"height {intent.height} does not follow {before.height}")
-    if intent.height == before.height + 1 and intent.parent_hash != before.block_hash:
-        raise InvalidData(f"parent hash is not the hash of block {before.height}")
-
-
-def _check_mined(intent: Intent, mined: Mined) -> None:
-    header = header_fields(mined.header)
-    if mined.tx_hash != keccak(intent.transaction):
-        raise InvalidData("transaction hash is not that of the intent's transaction")
-    if (header.hash, header.number, header.timestamp) != (mined.block_hash, mined.height, mined.timestamp):
-        raise InvalidData("block hash, height or timestamp is not the header's")
-    if intent.timestamp is None:
-        # On a network of others the transaction waits for its turn.
-        if mined.height < intent.height:
-            raise InvalidData("the block stands below the one that the intent names")
-        return
-    if (mined.height, header.parent_hash) != (intent.height, intent.parent_hash):
-        raise InvalidData("the block is not the one that the intent names")
-    if mined.timestamp != intent.timestamp:
-        raise InvalidData("the block's timestamp is not the intent's")
+def _refused(path: Path, error: OSError) -> StoreError:
+    return StoreError(f"{path}: {error.strerror}", "make room on the disk; then start again")
 
 
 def _lock(path: Path, descriptor: int) -> None:

@@ -152,10 +152,9 @@ class Node:
             pause = min(2 * pause, 0.1)
         return found
 
-    async def proof(self, address: str, slots: list[bytes], block: str = "latest") -> dict[str, Any]:
-        """Account and storage proof as the node gives it (EIP-1186), unchecked: see `proofs.verify_slot`."""
-        keys = ["0x" + slot.hex() for slot in slots]
-        return wire.mapping("eth_getProof", await self.call("eth_getProof", address, keys, block))
+    async def proof(self, address: str, slot: bytes, block: str = "latest") -> bytes:
+        """Account and storage proof of one slot (EIP-1186), unchecked, as `proofs.verify_slot` reads it."""
+        return wire.slot_proof(await self.call("eth_getProof", address, ["0x" + slot.hex()], block))
 
     async def set_next_timestamp(self, seconds: int) -> None:
         """Timestamp of the next block, s since 1970; not before the newest block's. Development nodes only."""

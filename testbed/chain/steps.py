@@ -5,14 +5,13 @@ but does not encode to the same bytes again is refused.
 """
 
 import json
-import re
 from dataclasses import dataclass
 from typing import Any, cast
 
 from testbed.chain import ethrlp
 from testbed.core.errors import InvalidData
 
-_HEX = re.compile(r"([0-9a-f]{2})*")
+_ENCODER = json.JSONEncoder(sort_keys=True, separators=(",", ":"), allow_nan=False)
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,8 +64,8 @@ class Intent:
 class Mined:
     """Written when the block stands, before the next intent.
 
-    header: RLP of the block header; receipt: as in the receipts trie; slot_proof: eth_getProof of the log's slot under
-    that header, None for the deployment; timestamp: s.
+    header: RLP of the block header; receipt: as in the receipts trie; slot_proof: of the log's slot under that header,
+    as `proofs.verify_slot` reads it, None for the deployment; timestamp: s.
     """
 
     number: int
@@ -76,7 +75,7 @@ class Mined:
     timestamp: int
     gas_used: int
     tx_hash: bytes
-    slot_proof: dict[str, Any] | None
+    slot_proof: bytes | None
     receipt: bytes
 
     @property
@@ -84,6 +83,22 @@ class Mined:
         """Whether the transaction took effect: status 1 in the receipt, first of its fields behind the type byte."""
         fields = ethrlp.decode(self.receipt[1:], "receipt")
         return isinstance(fields, list) and fields[:1] == [b"\x01"]
+
+
+@dataclass(frozen=True, slots=True)
+class Step:
+    """One block: what was meant, and what came of it; `mined` is None while that is open."""
+
+    intent: Intent
+    mined: Mined | None
+
+    @property
+    def anchors(self) -> bool:
+        """Whether the contract accepted a checkpoint by it. A receipt that cannot be read says nothing."""
+        try:
+            return self.intent.anchored is not None and self.mined is not None and self.mined.succeeded
+        except InvalidData:
+            return False
 
 
 Line = Head | Intent | Mined
@@ -122,7 +137,7 @@ def encode_line(line: Line) -> bytes:
                 "timestamp": line.timestamp,
                 "gas_used": line.gas_used,
                 "tx_hash": line.tx_hash.hex(),
-                "slot_proof": line.slot_proof,
+                "slot_proof": None if line.slot_proof is None else line.slot_proof.hex(),
                 "receipt": line.receipt.hex(),
             }
     return _dump(document)
@@ -132,11 +147,10 @@ def decode_line(data: bytes) -> Line:
     """Read one line with its line feed. Raises InvalidData."""
     try:
         document = json.loads(data)
-        canonical = _dump(document) == data
     except (ValueError, RecursionError) as error:
         raise InvalidData(f"not a JSON object on one line: {error}") from error
-    if not canonical or not isinstance(document, dict):
-        raise InvalidData("not a JSON object in its canonical form")
+    if not isinstance(document, dict):
+        raise InvalidData("not a JSON object")
     fields = _Fields(cast("dict[str, Any]", document))
     line: Line
     match fields.text("type"):
@@ -167,14 +181,14 @@ def decode_line(data: bytes) -> Line:
                 timestamp=fields.number("timestamp"),
                 gas_used=fields.number("gas_used"),
                 tx_hash=fields.hex("tx_hash", 32),
-                slot_proof=fields.mapping("slot_proof") if fields.has("slot_proof") else None,
+                slot_proof=fields.hex("slot_proof") if fields.has("slot_proof") else None,
                 receipt=fields.hex("receipt"),
             )
         case other:
             raise InvalidData(f"{other!r} is no type of line")
-    # Exact keys: what was read, written again, must be the line.
+    # One form, and exact keys: what was read, written again, must be the line.
     if encode_line(line) != data:
-        raise InvalidData("keys that do not belong here")
+        raise InvalidData("not the canonical form of its line, or with keys that do not belong there")
     return line
 
 
@@ -208,10 +222,14 @@ class _Fields:
         return tuple(value)
 
     def hex(self, key: str, size: int | None = None) -> bytes:
-        value = self._document.get(key)
-        if not isinstance(value, str) or not _HEX.fullmatch(value) or size not in (None, len(value) // 2):
-            raise InvalidData(f"{key} is not hex" if size is None else f"{key} is not {size} bytes in hex")
-        return bytes.fromhex(value)
+        # Spaces and capitals pass here, and fail where the line is written again.
+        try:
+            data = bytes.fromhex(self.text(key))
+        except ValueError as error:
+            raise InvalidData(f"{key} is not hex") from error
+        if size not in (None, len(data)):
+            raise InvalidData(f"{key} is not {size} bytes in hex")
+        return data
 
     def mapping(self, key: str) -> dict[str, Any]:
         value = self._document.get(key)
@@ -246,4 +264,4 @@ def _anchoring(document: dict[str, Any]) -> Anchoring:
 
 
 def _dump(document: object) -> bytes:
-    return json.dumps(document, sort_keys=True, separators=(",", ":"), allow_nan=False).encode("ascii") + b"\n"
+    return _ENCODER.encode(document).encode("ascii") + b"\n"

@@ -167,6 +167,19 @@ def receipt(answer: object) -> Receipt:
     )
 
 
+def slot_proof(answer: object) -> bytes:
+    """The nodes of an eth_getProof of one slot (EIP-1186), as `proofs.verify_slot` reads them.
+
+    What the answer claims beside them (value, balance, hashes) is not kept: the nodes prove it or something else.
+    """
+    fields = mapping("eth_getProof", answer)
+    slots = sequence("storageProof", fields.get("storageProof"))
+    if len(slots) != 1:
+        raise ChainError(f"eth_getProof: proofs of {len(slots)} slots, not of one")
+    lists = (fields.get("accountProof"), mapping("storageProof", slots[0]).get("proof"))
+    return ethrlp.encode([[data("eth_getProof", node) for node in sequence("eth_getProof", nodes)] for nodes in lists])
+
+
 def _log(answer: object) -> Log:
     fields = mapping("log", answer)
     return Log(

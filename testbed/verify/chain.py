@@ -4,10 +4,9 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 
 from testbed.chain import ethrlp
-from testbed.chain.journal import Step
 from testbed.chain.proofs import header_fields, verify_receipt, verify_slot, verify_transaction
 from testbed.chain.registry import commitment, decode_anchor, log_id, read_transaction, slot_key
-from testbed.chain.steps import Anchoring, Head, Mined
+from testbed.chain.steps import Anchoring, Head, Mined, Step
 from testbed.core.errors import InvalidData
 from testbed.core.finding import Finding, Layer, Verdict, What
 from testbed.verify.checkpoints import Anchored

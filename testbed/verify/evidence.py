@@ -2,9 +2,8 @@
 
 from dataclasses import dataclass, field
 
-from testbed.chain.journal import Step
 from testbed.chain.proofs import Header
-from testbed.chain.steps import Head
+from testbed.chain.steps import Head, Step
 from testbed.core.entry import Row
 
 

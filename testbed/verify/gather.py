@@ -3,8 +3,8 @@
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
-from testbed.chain.journal import Contents, read_journal
 from testbed.chain.proofs import header_fields
+from testbed.chain.reading import Contents, read_journal
 from testbed.chain.rpc import Node
 from testbed.core.entry import Row
 from testbed.core.errors import ChainError, InvalidData, StoreError

@@ -66,7 +66,7 @@ async def measure(folder: Path, count: int) -> tuple[list[float], list[float]]:
             with Journal.create(folder / "journal.jsonl", head) as journal:
                 submitter = Submitter(node, journal, KEY, SystemClock(), dev_node=True)
                 await submitter.catch_up(load_artifact())
-                await again(other, journal.steps[-1].intent)
+                await again(other, newest(journal))
                 return await anchored(submitter, journal, other, count)
     finally:
         for one in nodes:
@@ -84,10 +84,17 @@ async def anchored(submitter: Submitter, journal: Journal, other: Node, count: i
         started = time.perf_counter()
         await submitter.anchor(key.name, size, tree.root(), note, path)
         mined = time.perf_counter()
-        await again(other, journal.steps[-1].intent)
+        await again(other, newest(journal))
         ours.append(mined - started)
         bare.append(time.perf_counter() - mined)
     return bare, ours
+
+
+def newest(journal: Journal) -> Intent:
+    """What was sent last."""
+    if journal.reached.last is None:
+        raise RuntimeError("nothing was sent")
+    return journal.reached.last.intent
 
 
 async def again(node: Node, intent: Intent) -> None:

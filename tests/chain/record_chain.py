@@ -73,7 +73,7 @@ async def record(folder: Path) -> dict[str, Any]:
                         "gas_used": receipt.gas_used,
                         "hash": block.hash.hex(),
                         "header": block.header_rlp.hex(),
-                        "proof": await node.proof(contract, [slot]),
+                        "proof": (await node.proof(contract, slot)).hex(),
                         "receipt": receipt.encoded.hex(),
                         "timestamp": block.timestamp,
                         "transaction": raw.hex(),

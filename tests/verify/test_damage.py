@@ -13,7 +13,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from testbed.chain.journal import Contents, read_journal
+from testbed.chain.reading import Contents, read_journal
 from testbed.core.errors import InvalidData, TestbedError
 from testbed.core.finding import Layer, Verdict, What
 from testbed.rig.auditing import approved_model, audit
