@@ -104,7 +104,7 @@ class ModbusReader:
         )
 
     async def write(self, tag: Tag, value: Value) -> None:
-        """Write one tag whole. Raises UsageError for a value that it cannot hold, DeviceRefused where the PLC refuses."""
+        """Write one tag whole. Raises UsageError for what it cannot hold, DeviceRefused where the PLC refuses."""
         if not (tag.writable and tag.modbus.table.is_writable):
             raise UsageError(f"{tag.name} cannot be written", "write a set-point, a manual value or the mode instead")
         raw = encode(tag, held(tag, value))
