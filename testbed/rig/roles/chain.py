@@ -4,7 +4,7 @@ import logging
 from pathlib import Path
 
 from testbed.chain.devnode import DevNode
-from testbed.chain.journal import read_journal
+from testbed.chain.reading import holds_block
 from testbed.chain.rpc import Node
 from testbed.core.errors import ChainError, NodeUnreachable, StoreError
 from testbed.rig.bench import Bench
@@ -78,12 +78,9 @@ class ChainRole:
         return "" if await self._stands_in_journal(node) else "its newest block is not in the journal"
 
     async def _stands_in_journal(self, node: DevNode) -> bool:
+        async with Node(node.url) as client:
+            head = await client.block("latest")
         try:
-            steps = read_journal(self._paths.journal).steps
+            return head is not None and (head.number == 0 or holds_block(self._paths.journal, head.number, head.hash))
         except StoreError:
             return False
-        hashes = {step.mined.height: step.mined.block_hash for step in steps if step.mined is not None}
-        async with Node(node.url) as client:
-            height = await client.height()
-            head = await client.block(height)
-        return head is not None and (height == 0 or hashes.get(height) == head.hash)
