@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from contextlib import closing, contextmanager
 from dataclasses import replace
 
-from testbed.attacks.target import Expected, Falsified, Target, TargetLog
+from testbed.attacks.target import Expected, Falsified, TargetLog
 from testbed.core.bodies import State
 from testbed.core.entry import Kind
 from testbed.core.errors import UsageError
@@ -30,13 +30,13 @@ def rewriting(log: TargetLog) -> Iterator[sqlite3.Connection]:
         connection.execute("PRAGMA wal_checkpoint(TRUNCATE)")
 
 
-def change_value(target: Target, log: TargetLog, index: int, tag_name: str, value: Value | None) -> Falsified:
+def change_value(log: TargetLog, index: int, tag_name: str, value: Value | None) -> Falsified:
     """Give a tag another value in one logged state; in a record of another kind, change the last byte of its body."""
     with rewriting(log) as connection:
         entry_data, body_data = _row(connection, log, index)
         kind = decode_entry(entry_data).kind
         if kind is Kind.STATE:
-            changed, done = other_value(target, body_data, tag_name, value)
+            changed, done = other_value(log, body_data, tag_name, value)
         else:
             changed, done = body_data[:-1] + bytes([body_data[-1] ^ 1]), "its last byte was changed"
         connection.execute("UPDATE records SET body = ? WHERE idx = ?", (changed, index))
@@ -76,14 +76,14 @@ def swap(log: TargetLog, index: int) -> Falsified:
     return Falsified(f"records {first} and {second} of {log.origin} were exchanged in the store", (one, two))
 
 
-def other_value(target: Target, body_data: bytes, tag_name: str, value: Value | None) -> tuple[bytes, str]:
+def other_value(log: TargetLog, body_data: bytes, tag_name: str, value: Value | None) -> tuple[bytes, str]:
     """A state's body with another value of one tag (by default one more, or the opposite), and what that means."""
     state = decode_body(Kind.STATE, body_data)
-    names = [tag.name for tag in target.tags]
+    names = [tag.name for tag in log.tags]
     if not isinstance(state, State) or tag_name not in names:
         raise UsageError(f"there is no tag {tag_name!r}", f"name one of {', '.join(names)}")
     place = names.index(tag_name)
-    tag, raw = target.tags[place], state.values[place]
+    tag, raw = log.tags[place], state.values[place]
     if raw is None:
         raise UsageError(f"{tag_name} has no value in this record", "choose another tag or record")
     old = decode(tag, raw)

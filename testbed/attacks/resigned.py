@@ -6,7 +6,7 @@ Every hash and every signature is right then. What speaks against it is what oth
 from dataclasses import replace
 
 from testbed.attacks.records import other_value, rewriting
-from testbed.attacks.target import Expected, Falsified, Target, TargetLog
+from testbed.attacks.target import Expected, Falsified, TargetLog
 from testbed.core.bodies import TwinRecord
 from testbed.core.checkpoint import Checkpoint
 from testbed.core.entry import Kind
@@ -37,9 +37,9 @@ def rewrite_twin_record(log: TargetLog, index: int) -> Falsified:
     return Falsified(f"{where} was changed, and everything above it signed anew with the twin's key", tuple(expected))
 
 
-def rewrite_state(target: Target, log: TargetLog, index: int, tag_name: str, value: Value | None) -> Falsified:
+def rewrite_state(log: TargetLog, index: int, tag_name: str, value: Value | None) -> Falsified:
     """Change a value in a state that the twin consumed; the gateway's key signs every checkpoint over it anew."""
-    changed, done = other_value(target, _body(log, index, Kind.STATE), tag_name, value)
+    changed, done = other_value(log, _body(log, index, Kind.STATE), tag_name, value)
     _rewrite(log, index, changed)
     where = f"record {index} of {log.origin}"
     # The twin noted the leaf hash that it read, and the signed checkpoint over it.

@@ -9,13 +9,17 @@ from testbed.core.tags import Tag
 
 @dataclass(frozen=True, slots=True)
 class TargetLog:
-    """One log on disk, with the key of the one who writes it. `sizes`: its anchored sizes, rising."""
+    """One log on disk, with the key of the one who writes it.
+
+    sizes: its anchored sizes, rising; tags: by which its states are read, none for a log without states.
+    """
 
     origin: str
     store: Path
     published: Path
     key_seed: bytes
     sizes: tuple[int, ...]
+    tags: tuple[Tag, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,12 +37,12 @@ class TargetChain:
 
 @dataclass(frozen=True, slots=True)
 class Target:
-    """A stopped bench. tags: of the source log, so that a value can be chosen by name."""
+    """A stopped bench: its logs by name, which of them the twin follows and which is the twin's, and its chain."""
 
+    logs: dict[str, TargetLog]
     source: TargetLog
     twin: TargetLog
     chain: TargetChain
-    tags: tuple[Tag, ...]
 
 
 @dataclass(frozen=True, slots=True)

@@ -18,6 +18,7 @@ from testbed.rig.bench import Bench
 from testbed.rig.dev_chain import read_dev_chain
 from testbed.rig.locks import held_roles
 from testbed.rig.paths import Paths
+from testbed.rig.reading import tags_of
 from testbed.store.sqlite import LogStore
 
 
@@ -59,7 +60,8 @@ def target_of(bench: Bench) -> Target:
         genesis_time_s=own.genesis_time_s,
         funded=own.funded,
     )
-    return Target(_log(bench, paths, bench.gateway.name), _log(bench, paths, bench.twin.name), chain, bench.tags)
+    logs = _logs(bench, paths)
+    return Target(logs, logs[bench.gateway.name], logs[bench.twin.name], chain)
 
 
 async def falsify(bench: Bench, request: Request) -> Falsified:
@@ -67,16 +69,15 @@ async def falsify(bench: Bench, request: Request) -> Falsified:
     target = target_of(bench)
     if request.kind not in _ATTACKS:
         raise UsageError(f"there is no falsification {request.kind!r}", f"choose one of {', '.join(_ATTACKS)}")
-    roles = {bench.gateway.name: target.source, bench.twin.name: target.twin}
     only = bench.twin.name if request.kind == "twin-record" else bench.gateway.name
     role = request.role or only
-    if role not in roles:
-        raise UsageError(f"there is no log {role!r}", f"choose one of {', '.join(roles)}")
-    _check_options(request, role, only, bench.gateway.name)
-    return await _ATTACKS[request.kind](target, roles[role], request)
+    if role not in target.logs:
+        raise UsageError(f"there is no log {role!r}", f"choose one of {', '.join(target.logs)}")
+    _check_options(request, role, only, [name for name, log in target.logs.items() if log.tags])
+    return await _ATTACKS[request.kind](target, target.logs[role], request)
 
 
-def _check_options(request: Request, role: str, only: str, reader: str) -> None:
+def _check_options(request: Request, role: str, only: str, readers: list[str]) -> None:
     """Raises UsageError for an option that means nothing here."""
     if request.kind in _OF_ONE_LOG and role != only:
         others = ", ".join(kind for kind in _ATTACKS if kind not in _OF_ONE_LOG)
@@ -87,17 +88,17 @@ def _check_options(request: Request, role: str, only: str, reader: str) -> None:
     if request.kind in _WITHOUT_PLACE and (request.place, request.index) != (None, None):
         others = ", ".join(kind for kind in _ATTACKS if kind not in _WITHOUT_PLACE)
         raise UsageError(f"{request.kind} has no --at and no --index", f"leave them out; these take them: {others}")
-    if (request.kind not in _OF_VALUES or role != reader) and (request.tag, request.value) != (None, None):
+    if (request.kind not in _OF_VALUES or role not in readers) and (request.tag, request.value) != (None, None):
         raise UsageError(
             f"{request.kind} on the log of {role} has no --tag and no --to",
-            f"leave them out; these take them, on the log of {reader}: {', '.join(sorted(_OF_VALUES))}",
+            f"leave them out; these take them, on the log of {' or '.join(readers)}: {', '.join(sorted(_OF_VALUES))}",
         )
 
 
-def _wanted(target: Target, request: Request) -> tuple[str, Value | None]:
+def _wanted(log: TargetLog, request: Request) -> tuple[str, Value | None]:
     """The tag that is meant and its new value, of the tag's type. Raises UsageError for one that does not fit."""
     name, value = request.tag or _USUAL_TAG, request.value
-    tag = next((tag for tag in target.tags if tag.name == name), None)
+    tag = next((tag for tag in log.tags if tag.name == name), None)
     if tag is None or value is None:  # an unknown tag is told of where the record is known
         return name, value
     try:
@@ -120,8 +121,8 @@ def _at(log: TargetLog, request: Request) -> int:
     return {Place.FIRST: first, Place.MIDDLE: (first + last) // 2, Place.LAST: last}[request.place or Place.MIDDLE]
 
 
-async def _value(target: Target, log: TargetLog, request: Request) -> Falsified:
-    return records.change_value(target, log, _at(log, request), *_wanted(target, request))
+async def _value(_: Target, log: TargetLog, request: Request) -> Falsified:
+    return records.change_value(log, _at(log, request), *_wanted(log, request))
 
 
 async def _delete(_: Target, log: TargetLog, request: Request) -> Falsified:
@@ -160,7 +161,7 @@ async def _twin_record(target: Target, _: TargetLog, request: Request) -> Falsif
 
 async def _source_record(target: Target, _: TargetLog, request: Request) -> Falsified:
     index = _nearest(target.source, request, Kind.STATE)
-    return resigned.rewrite_state(target, target.source, index, *_wanted(target, request))
+    return resigned.rewrite_state(target.source, index, *_wanted(target.source, request))
 
 
 def _nearest(log: TargetLog, request: Request, kind: Kind) -> int:
@@ -210,8 +211,21 @@ _WITHOUT_PLACE = frozenset({"slot"})
 _USUAL_TAG = "tank2.level"
 
 
-def _log(bench: Bench, paths: Paths, role: str) -> TargetLog:
-    anchored = [step.intent.anchored for step in iterate_steps(paths.journal) if step.mined is not None]
-    origin = bench.origin(role)
-    sizes = tuple(one.size for one in anchored if one is not None and one.origin == origin)
-    return TargetLog(origin, paths.log(role), paths.tlog(role), read_secret(paths.key(role)), sizes)
+def _logs(bench: Bench, paths: Paths) -> dict[str, TargetLog]:
+    """Every log of the bench by name."""
+    sizes: dict[str, list[int]] = {bench.origin(name): [] for name in bench.logs}
+    for step in iterate_steps(paths.journal):
+        if step.mined is not None and step.intent.anchored is not None:
+            sizes[step.intent.anchored.origin].append(step.intent.anchored.size)
+    tags = {reader.name: tags_of(bench, reader) for reader in bench.readers}
+    return {
+        name: TargetLog(
+            origin=bench.origin(name),
+            store=paths.log(name),
+            published=paths.tlog(name),
+            key_seed=read_secret(paths.key(name)),
+            sizes=tuple(sizes[bench.origin(name)]),
+            tags=tags.get(name, ()),
+        )
+        for name in bench.logs
+    }
