@@ -3,26 +3,30 @@
 import json
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import pytest
 
-from testbed.core.bodies import Body, Event, Heartbeat, State
+from testbed.core.bodies import CONFIRMED, Body, Event, Heartbeat, Peer, State
 from testbed.core.clock import VirtualClock
 from testbed.core.entropy import SeededEntropy
 from testbed.core.errors import UsageError
+from testbed.guard.operator import Operator
 from testbed.keys.files import write_secret
 from testbed.record.bodies import decode_body
 from testbed.record.entry import decode_entry
 from testbed.rig.bench import Bench, load_bench
+from testbed.rig.bench_file import Modbus
 from testbed.rig.boot import count_boot, read_boot
 from testbed.rig.default import default_text
 from testbed.rig.locks import role_lock
 from testbed.rig.logs import Configuration, open_log
+from testbed.rig.operating import operator_log
 from testbed.rig.paths import Paths
-from testbed.rig.roles.gateway import GatewayRole
+from testbed.rig.reading import modbus_reader
 from testbed.rig.roles.plc import PlcRole
+from testbed.rig.roles.reader import ReaderRole
 from testbed.rig.roles.role import Publishing
 from testbed.rig.roles.twin import TwinRole
 from testbed.store.sqlite import LogStore
@@ -31,13 +35,15 @@ from testbed.tlog.sequencer import Log
 SECOND = 10**9
 
 
-def bench_in(folder: Path, port: int = 5020) -> Bench:
+def bench_in(folder: Path) -> Bench:
+    """A bench that was made ready, without its chain."""
     folder.mkdir()
-    text = default_text().replace("port = 5020", f"port = {port}")
-    (folder / "bench.toml").write_text(text, encoding="utf-8")
+    (folder / "bench.toml").write_text(default_text(), encoding="utf-8")
     bench = load_bench(folder / "bench.toml")
-    for number, role in enumerate(("gateway", "twin")):
-        write_secret(Paths(bench.data).key(role), bytes([number]) * 32)
+    for number, name in enumerate(bench.logs):
+        write_secret(Paths(bench.data).key(name), bytes([number]) * 32)
+    with operator_log(bench, VirtualClock(0), SeededEntropy(1, "operator"), simulated=False):
+        pass
     return bench
 
 
@@ -55,41 +61,72 @@ def serving(bench: Bench, port: int) -> Iterator[None]:
 
 
 async def test_the_plc_of_another_bench_is_not_logged(tmp_path: Path) -> None:
-    other = PlcRole(bench_in(tmp_path / "other"), real_time=False, modbus_port=0)
+    clock = VirtualClock(1000 * SECOND)
+    other = PlcRole(bench_in(tmp_path / "other"), clock)
     await other.start()
     port = other.modbus.port
-    bench = bench_in(tmp_path / "mine", port)
-    clock = VirtualClock(1000 * SECOND)
-    gateway = GatewayRole(bench, clock, SeededEntropy(1, "salts"), port, simulated=False)
-    beat_ns = int(bench.log.heartbeat_s * SECOND)
+    bench = bench_in(tmp_path / "mine")
+    bench = replace(bench, plc=bench.plc.model_copy(update={"modbus": Modbus(port=port)}))
+    gateway = ReaderRole(bench, "gateway", clock, SeededEntropy(1, "salts"), lambda: None, simulated=False)
 
     async def step() -> str:
-        """What the gateway's newest heartbeat says after its next step; "" where it logged a state."""
+        """What the gateway's newest heartbeat says after its next step."""
         await other.step()
         for _ in range(2):
-            clock.advance(beat_ns)
+            clock.advance(10 * SECOND)
             await gateway.step()
-        newest = bodies(bench, "gateway")[-1]
-        return newest.wrong if isinstance(newest, Heartbeat) else ""
+        return [body.wrong for body in bodies(bench, "gateway") if isinstance(body, Heartbeat)][-1]
 
     try:
         assert await step() == "the PLC of this bench does not serve"
         count_boot(Paths(bench.data).plc_boot)
         count_boot(Paths(bench.data).plc_boot)
         with serving(bench, port):
-            assert await step() == f"another PLC answers on 127.0.0.1:{port}: boot 1, not 2"
+            assert await step() == "another PLC answers in the place of cell: boot 1, not 2"
         assert not any(isinstance(body, State) for body in bodies(bench, "gateway"))
         # Its own: the same boot, served by its own role on this port.
         Paths(bench.data).plc_boot.write_text("1", encoding="ascii")
         with serving(bench, port + 1):
             assert await step() == "the PLC of this bench does not serve"
         with serving(bench, port):
-            await other.step()
-            await gateway.step()
+            assert await step() == "the scan counter stands still"  # after one scan, which was logged
         assert sum(isinstance(body, State) for body in bodies(bench, "gateway")) == 1
     finally:
         await gateway.stop()
         await other.stop()
+
+
+async def test_a_command_stands_before_what_it_did(tmp_path: Path) -> None:
+    clock = VirtualClock(1000 * SECOND)
+    bench = bench_in(tmp_path / "bench")
+    plc = PlcRole(bench, clock)
+    await plc.start()
+    port = plc.modbus.port
+    gateway = ReaderRole(bench, "gateway", clock, SeededEntropy(1, "salts"), lambda: None, port=port, simulated=True)
+
+    async def scan() -> None:
+        clock.advance(SECOND // 10)
+        await plc.step()
+        await gateway.step()
+
+    try:
+        await scan()
+        with operator_log(bench, clock, SeededEntropy(2, "operator"), simulated=True) as log:
+            operator = Operator("eve", log, modbus_reader(bench, port=port), bench.tags, bench.momentary, scan)
+            assert (await operator.write("control.mode", 1)).startswith(CONFIRMED)
+        await scan()
+    finally:
+        await gateway.stop()
+        await plc.stop()
+    place = [tag.name for tag in bench.tags].index("control.mode")
+    shown: list[object] = []
+    for body in bodies(bench, "gateway"):
+        if isinstance(body, Peer):
+            shown.append(int(body.checkpoint.split(b"\n")[1]))
+        elif isinstance(body, State):
+            shown.append(body.values[place])
+    # Genesis and two events; then the command, and its outcome.
+    assert shown == [3, b"\0\2", 4, b"\0\1", 5, b"\0\1"]
 
 
 def test_a_restart_counter_that_is_none_is_refused(tmp_path: Path) -> None:
