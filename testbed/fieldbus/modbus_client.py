@@ -1,6 +1,7 @@
 """A Modbus/TCP client that reads all tags of one scan, and writes single tags."""
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 
 from pymodbus.client import AsyncModbusTcpClient
 from pymodbus.exceptions import ModbusException
@@ -9,16 +10,11 @@ from pymodbus.pdu import ModbusPDU
 from testbed.core.errors import DeviceError, DeviceRefused, UsageError
 from testbed.core.tags import DataType, ModbusTable, Tag, Value
 from testbed.fieldbus.layout import Block, plan, width
+from testbed.fieldbus.modbus_answers import ANSWERS, REQUESTS, Cut, RawRead, cut, size
 from testbed.fieldbus.poll import Poll
-from testbed.fieldbus.registers import bytes_of, decode, encode, registers_of
+from testbed.fieldbus.registers import decode, encode, registers_of
 from testbed.fieldbus.source import held
 
-_READS = {
-    ModbusTable.COIL: 1,
-    ModbusTable.DISCRETE_INPUT: 2,
-    ModbusTable.HOLDING_REGISTER: 3,
-    ModbusTable.INPUT_REGISTER: 4,
-}
 _EXCEPTIONS = {
     1: "illegal function",
     2: "illegal data address",
@@ -29,6 +25,22 @@ _EXCEPTIONS = {
     11: "gateway target device failed to respond",
 }
 _ATTEMPTS = 5
+
+
+@dataclass(frozen=True, slots=True)
+class _Read:
+    """A request, used again and again, and what its answer must be. where: in words; size: bytes of the answer."""
+
+    request: ModbusPDU
+    where: str
+    size: int
+    cut: Cut
+
+
+def _read(block: Block, unit: int) -> _Read:
+    request = REQUESTS[block.table](address=block.address, count=block.count, dev_id=unit)
+    where = f"{block.table.value} {block.address}..{block.address + block.count - 1}"
+    return _Read(request, where, size(block), cut(block))
 
 
 class ModbusReader:
@@ -58,10 +70,17 @@ class ModbusReader:
         self._timeout = timeout
         self._scan = self._counter(scan_tag)
         self._boot = None if boot_tag is None else self._counter(boot_tag)
+        self._scan_at = self._tags.index(self._scan)
+        self._boot_at = -1 if self._boot is None else self._tags.index(self._boot)
         counters = [tag for tag in (self._scan, self._boot) if tag is not None]
-        self._again = plan(counters, gap)
         # The counter first and again last: what lies between two equal readings belongs to that scan.
-        self._blocks = tuple(sorted(plan(self._tags, gap), key=lambda block: self._scan not in block.tags))
+        blocks = sorted(plan(self._tags, gap), key=lambda block: self._scan not in block.tags)
+        came = [tag for block in blocks for tag in block.tags]
+        self._reads = [_read(block, unit) for block in blocks]
+        self._order = [came.index(tag) for tag in self._tags]
+        again = plan(counters, gap) if len(blocks) > 1 else ()
+        self._again = [_read(block, unit) for block in again]
+        self._same = [came.index(tag) for block in again for tag in block.tags]
         self._client: AsyncModbusTcpClient | None = None
         self.repeats = 0
         """Polls that were begun again because a scan ended meanwhile."""
@@ -75,6 +94,8 @@ class ModbusReader:
         if not await client.connect():
             client.close()
             raise DeviceError(f"{self._host}:{self._port}: no connection", "start the PLC, or correct host and port")
+        for answer in ANSWERS:
+            client.register(answer)
         self._client = client
 
     async def close(self) -> None:
@@ -86,17 +107,16 @@ class ModbusReader:
     async def poll(self) -> Poll:
         """Read every tag, all of one scan. Raises DeviceError; the connection is closed where no answer came."""
         for _ in range(_ATTEMPTS):
-            raw: dict[str, bytes] = {}
-            for block in self._blocks:
-                raw.update(await self._read(block))
-            again: dict[str, bytes] = {}
-            if len(self._blocks) > 1:
-                for block in self._again:
-                    again.update(await self._read(block))
-            if all(raw[name] == value for name, value in again.items()):
-                boot = 0 if self._boot is None else int(decode(self._boot, raw[self._boot.name]))
-                scan = int(decode(self._scan, raw[self._scan.name]))
-                return Poll(boot, scan, tuple(raw[tag.name] for tag in self._tags))
+            raw: list[bytes] = []
+            for read in self._reads:
+                raw += await self._ask(read)
+            again: list[bytes] = []
+            for read in self._again:
+                again += await self._ask(read)
+            if again == [raw[place] for place in self._same]:
+                values = tuple([raw[place] for place in self._order])
+                boot = 0 if self._boot is None else int(decode(self._boot, values[self._boot_at]))
+                return Poll(boot, int(decode(self._scan, values[self._scan_at])), values)
             self.repeats += 1
         raise DeviceError(
             f"{self._host}:{self._port}: a scan ended within each of {_ATTEMPTS} polls",
@@ -122,30 +142,16 @@ class ModbusReader:
             raise await self._silent(where, error) from error
         self._must_answer(response, function, where)
 
-    async def _read(self, block: Block) -> dict[str, bytes]:
+    async def _ask(self, read: _Read) -> Sequence[bytes]:
         client = self._connected()
-        read = {
-            ModbusTable.COIL: client.read_coils,
-            ModbusTable.DISCRETE_INPUT: client.read_discrete_inputs,
-            ModbusTable.HOLDING_REGISTER: client.read_holding_registers,
-            ModbusTable.INPUT_REGISTER: client.read_input_registers,
-        }[block.table]
-        where = f"{block.table.value} {block.address}..{block.address + block.count - 1}"
         try:
-            response = await read(block.address, count=block.count, device_id=self._unit)
+            answer = await client.execute(False, read.request)
         except ModbusException as error:
-            raise await self._silent(where, error) from error
-        self._must_answer(response, _READS[block.table], where)
-        if block.table.is_bit:
-            # Bits travel in whole bytes: the padding is no value (Modbus Application Protocol V1.1b3, section 6.1).
-            if len(response.bits) != (block.count + 7) // 8 * 8:
-                raise self._fault(where, f"{len(response.bits)} bits came for {block.count}")
-            return {tag.name: bytes([response.bits[tag.modbus.address - block.address]]) for tag in block.tags}
-        if len(response.registers) != block.count:
-            raise self._fault(where, f"{len(response.registers)} registers came for {block.count}")
-        data = bytes_of(response.registers)
-        starts = ((tag, 2 * (tag.modbus.address - block.address)) for tag in block.tags)
-        return {tag.name: data[start : start + tag.type.size] for tag, start in starts}
+            raise await self._silent(read.where, error) from error
+        self._must_answer(answer, read.request.function_code, read.where)
+        if not isinstance(answer, RawRead) or len(answer.raw) != read.size:
+            raise self._fault(read.where, f"{len(getattr(answer, 'raw', b''))} bytes came, not {read.size}")
+        return read.cut(answer.raw)
 
     def _connected(self) -> AsyncModbusTcpClient:
         if self._client is None or not self._client.connected:

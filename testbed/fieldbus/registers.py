@@ -5,7 +5,7 @@ registers of a wider value is not standardised, so every tag names it. A coil or
 """
 
 import struct
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import replace
 
 from testbed.core.errors import InvalidData
@@ -19,6 +19,7 @@ _FORMATS = {
     DataType.FLOAT32: ">f",
     DataType.FLOAT64: ">d",
 }
+_BITS = frozenset((b"\x00", b"\x01"))
 _FLOATS = (DataType.FLOAT32, DataType.FLOAT64)
 
 
@@ -57,6 +58,45 @@ def decode(tag: Tag, raw: bytes | None) -> Value:
     return value
 
 
+def decoder_of(tags: Sequence[Tag]) -> Callable[[Sequence[bytes | None]], list[Value]]:
+    """A function that decodes one raw value of each of `tags` at once, as `decode` does it one by one.
+
+    It raises InvalidData as `decode` does, for the first value that is wrong, or for another number of values.
+    """
+    tags = tuple(tags)
+    sizes = [tag.type.size for tag in tags]
+    bools = [place for place, tag in enumerate(tags) if tag.type is DataType.BOOL]
+    little = all(tag.type.size == 1 or _is_little(tag) for tag in tags)
+    # What is in neither order of bytes is brought into the big one first.
+    turned = [
+        (place, tag.modbus.byte_order)
+        for place, tag in enumerate(tags)
+        if not little and tag.type is not DataType.BOOL and not _is_big(tag)
+    ]
+    layout = struct.Struct(
+        ("<" if little else ">") + "".join("?" if tag.type is DataType.BOOL else _FORMATS[tag.type][1] for tag in tags)
+    )
+
+    def one_by_one(raws: Sequence[bytes | None]) -> list[Value]:
+        if len(raws) != len(tags):
+            raise InvalidData(f"{len(raws)} values, there are {len(tags)} tags")
+        return [decode(tag, raw) for tag, raw in zip(tags, raws, strict=True)]
+
+    def all_at_once(raws: Sequence[bytes | None]) -> list[Value]:
+        found = [raw for raw in raws if raw is not None]
+        if (
+            len(raws) != len(sizes)
+            or list(map(len, found)) != sizes
+            or not all(found[place] in _BITS for place in bools)
+        ):
+            return one_by_one(raws)
+        for place, order in turned:
+            found[place] = _reorder(found[place], order)
+        return list(layout.unpack(b"".join(found)))
+
+    return all_at_once
+
+
 def as_read(tags: Sequence[Tag]) -> tuple[Tag, ...]:
     """The tag list by which raw values of an OPC UA reader are decoded: the same tags, in byte order DCBA.
 
@@ -86,3 +126,13 @@ def _reorder(raw: bytes, order: ByteOrder) -> bytes:
     if order in (ByteOrder.CDAB, ByteOrder.DCBA):
         raw = b"".join(raw[i : i + 2] for i in range(len(raw) - 2, -1, -2))
     return raw
+
+
+def _is_big(tag: Tag) -> bool:
+    order = tag.modbus.byte_order
+    return order is ByteOrder.ABCD or (order is ByteOrder.CDAB and tag.type.size == 2)
+
+
+def _is_little(tag: Tag) -> bool:
+    order = tag.modbus.byte_order
+    return order is ByteOrder.DCBA or (order is ByteOrder.BADC and tag.type.size == 2)

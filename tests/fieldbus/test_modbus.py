@@ -301,7 +301,10 @@ async def answer_with(pdu: bytes, *, silent: bool = False) -> asyncio.Server:
     ("pdu", "says"),
     [
         (b"\x84\x02", "exception 02"),
-        (b"\x04\x02\x00\x00", "1 registers came for 20"),
+        (b"\x04\x02\x00\x00", "2 bytes came, not 40"),
+        (b"\x04\x29" + bytes(41), "41 bytes came, not 40"),
+        (b"\x04\x28" + bytes(39), "no answer within"),  # fewer than it says, so there is no end of it
+        (b"\x04\x27" + bytes(40), "no answer within"),
         (b"\x03\x28" + bytes(40), "function 3 answered function 4"),
     ],
 )

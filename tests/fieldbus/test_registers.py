@@ -1,5 +1,6 @@
 """Values to registers and back: every type in every byte order, and nothing else."""
 
+import re
 import struct
 
 import pytest
@@ -8,7 +9,7 @@ from hypothesis import strategies as st
 
 from testbed.core.errors import InvalidData
 from testbed.core.tags import ByteOrder, DataType, ModbusAddress, ModbusTable, Tag, Value
-from testbed.fieldbus.registers import bytes_of, decode, encode, registers_of
+from testbed.fieldbus.registers import bytes_of, decode, decoder_of, encode, registers_of
 
 VALUES: dict[DataType, st.SearchStrategy[Value]] = {
     DataType.BOOL: st.booleans(),
@@ -24,6 +25,26 @@ VALUES: dict[DataType, st.SearchStrategy[Value]] = {
 def a_tag(kind: DataType, order: ByteOrder = ByteOrder.ABCD) -> Tag:
     table = ModbusTable.COIL if kind is DataType.BOOL else ModbusTable.HOLDING_REGISTER
     return Tag("a.tag", kind, "", 0.0, 1.0, True, ModbusAddress(table, 0, order), "cell.a.tag")
+
+
+some_tags = given(
+    st.lists(
+        st.builds(a_tag, st.sampled_from(DataType), st.sampled_from(ByteOrder)).flatmap(
+            lambda tag: st.tuples(
+                st.just(tag),
+                # Mostly as it should be, so that long lists are as well.
+                st.sampled_from(range(20)).flatmap(
+                    lambda luck: (
+                        st.none() | st.binary(max_size=8)
+                        if luck == 0
+                        else VALUES[tag.type].map(lambda value: encode(tag, value))
+                    )
+                ),
+            )
+        ),
+        max_size=8,
+    )
+)
 
 
 @pytest.mark.parametrize("order", ByteOrder)
@@ -111,3 +132,25 @@ def test_registers_and_bytes(registers: list[int]) -> None:
     assert registers_of(bytes_of(registers)) == registers
     with pytest.raises(InvalidData, match="whole registers"):
         registers_of(bytes_of(registers) + b"\x00")
+
+
+@some_tags
+def test_all_at_once_is_one_by_one(found: list[tuple[Tag, bytes | None]]) -> None:
+    tags, raws = [tag for tag, _ in found], [raw for _, raw in found]
+    decoder = decoder_of(tags)
+    try:
+        values = [decode(tag, raw) for tag, raw in found]
+    except InvalidData as error:
+        with pytest.raises(InvalidData, match=f"^{re.escape(str(error))}$"):
+            decoder(raws)
+    else:
+        # As text, by which a NaN is itself and 0.0 is not -0.0.
+        assert [(str(value), type(value)) for value in decoder(raws)] == [(str(value), type(value)) for value in values]
+
+
+def test_all_at_once_wants_a_value_for_each_tag() -> None:
+    decoder = decoder_of([a_tag(DataType.UINT16), a_tag(DataType.UINT16)])
+    assert decoder([b"\x00\x01", b"\x00\x02"]) == [1, 2]
+    for raws in ([b"\x00\x01"], [b"\x00\x01"] * 3, [b"\x00\x01", b"\x00\x02", None]):
+        with pytest.raises(InvalidData, match="there are 2 tags"):
+            decoder(raws)
