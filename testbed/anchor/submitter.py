@@ -70,8 +70,9 @@ class Submitter:
     async def anchor(self, origin: str, size: int, root: bytes, note: bytes, proof: list[bytes]) -> Step:
         """Anchor one checkpoint; returns when it is mined and the journal has it.
 
-        Raises Rejected when the contract refuses it, and then nothing was sent.
+        Raises Rejected when the contract refuses it, and then nothing was sent; StoreError while a step is open.
         """
+        self.journal.check_ready()
         head, old = self.journal.head, self.heads.get(origin, AnchoredHead())
         call = AnchorCall(origin, old.size, old.root, old.time, size, root, tuple(proof))
         try:

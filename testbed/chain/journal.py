@@ -106,6 +106,13 @@ class Journal:
             os.close(self._descriptor)
             self._descriptor = -1
 
+    def check_ready(self) -> None:
+        """May an intent be appended? Raises StoreError where the file is closed or a step is open."""
+        if self._descriptor < 0:
+            raise StoreError(f"{self.path}: the journal is closed", "open it again")
+        if self.reached.last is not None and self.reached.last.mined is None:
+            raise StoreError(f"{self.path}: its last step is open", "start the anchor again")
+
     def intent(self, intent: Intent) -> None:
         """Append what is going to be sent; on disk when this returns. Raises StoreError while a step is open."""
         self._append(intent)

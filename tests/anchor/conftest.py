@@ -21,7 +21,7 @@ from testbed.core.bodies import AnchorReceipt, Body, Genesis, Heartbeat
 from testbed.core.clock import VirtualClock
 from testbed.core.entropy import SeededEntropy
 from testbed.core.entry import Kind
-from testbed.keys.ed25519 import SigningKey
+from testbed.keys.ed25519 import SigningKey, VerifierKey
 from testbed.record.bodies import decode_body
 from testbed.record.entry import decode_entry
 from testbed.store.sqlite import LogStore
@@ -104,6 +104,7 @@ class Bench:
     timeout_s: float = 30.0
     killed: type[Exception] = KilledError
     origins: dict[str, str] = field(default_factory=lambda: {name: key.name for name, key in KEYS.items()})
+    verifiers: dict[str, VerifierKey] = field(default_factory=lambda: {k.name: k.verifier() for k in KEYS.values()})
 
     def __post_init__(self) -> None:
         self.clock = VirtualClock((START_S + 10) * SECOND)
