@@ -13,6 +13,7 @@ from testbed.cli.options import make_folder
 from testbed.core.errors import TestbedError, UsageError
 from testbed.rig.bench import load_bench
 from testbed.rig.locks import held_roles
+from testbed.rig.ports import listeners
 
 _SHIFTS = range(1000, 20000, 100)
 _MARK = ".made-by-testbed-demo"
@@ -105,9 +106,9 @@ def _free_shift() -> int:
     for shift in _SHIFTS:
         bench = load_bench(None, shift)
         with contextlib.suppress(OSError), contextlib.ExitStack() as stack:
-            for port in (bench.plc.modbus.port, bench.plc.opcua.port, bench.chain.port):
+            for place in listeners(bench):
                 probe = stack.enter_context(socket.socket())
                 probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-                probe.bind(("127.0.0.1", port))
+                probe.bind((place.host, place.port))
             return shift
     raise UsageError("no free ports for a demo", "end programs that listen on ports 6020 and above")

@@ -3,17 +3,42 @@
 import argparse
 import asyncio
 import logging
+import sys
 
+from testbed import __version__
 from testbed.cli.options import bench_of
+from testbed.core.errors import InvalidData, TestbedError
+from testbed.rig.bench import Bench
+from testbed.rig.log_lines import line_handler, logging_to
 from testbed.rig.process import run_role
+
+_LOG = logging.getLogger("testbed")
+_BROKEN = 1
 
 
 def execute(options: argparse.Namespace) -> int:
     """The command; returns its exit code."""
-    logging.basicConfig(format="%(asctime)s %(levelname)s %(message)s", level=logging.INFO)
-    # Clients that send junk are the client's affair, not a line for each frame.
-    for name in ("pymodbus", "asyncua"):
-        logging.getLogger(name).setLevel(logging.CRITICAL)
-    logging.getLogger("web3").setLevel(logging.WARNING)
-    asyncio.run(run_role(bench_of(options), options.role, with_parent=options.with_parent))
+    bench = bench_of(options)
+    handler = line_handler(bench.name, options.role, sys.stderr, json_lines=options.with_parent)
+    with logging_to(handler):
+        if not options.with_parent:
+            asyncio.run(run_role(bench, options.role))
+            return 0
+        return _run_supervised(bench, options.role)
+
+
+def _run_supervised(bench: Bench, role: str) -> int:
+    """Whatever ends the role is its last line, as JSON; the supervisor tells it to people."""
+    _LOG.info("role starts", extra={"version": __version__})
+    try:
+        asyncio.run(run_role(bench, role, with_parent=True))
+    except TestbedError as error:
+        _LOG.critical("%s", error.problem, extra={"mend": error.mend, "exit_code": error.exit_code})
+        return error.exit_code
+    except (InvalidData, OSError):
+        raise  # the command line knows what to say
+    except Exception:  # noqa: BLE001 - a traceback is no JSON line
+        _LOG.critical("the role broke", exc_info=True)
+        return _BROKEN
+    _LOG.info("role stopped")
     return 0

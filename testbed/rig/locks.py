@@ -10,6 +10,8 @@ from testbed.core.errors import UsageError
 from testbed.rig.bench import Bench
 from testbed.rig.paths import Paths
 
+SUPERVISOR = "supervisor"
+"""Who runs all roles of a bench holds a lock, keeps a status and logs lines under this name, as a role does."""
 _TRIES = 20
 _PAUSE_S = 0.01
 

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from testbed.chain.reading import summarize
 from testbed.core.errors import InvalidData, StoreError
 from testbed.rig.bench import Bench
-from testbed.rig.locks import is_held, role_names
+from testbed.rig.locks import SUPERVISOR, is_held, role_names
 from testbed.rig.paths import Paths
 from testbed.rig.status import read_status
 from testbed.store.sqlite import LogStore
@@ -88,8 +88,10 @@ def _size(bench: Bench, role: str, problems: list[str]) -> int:
     if not path.exists():
         return 0
     try:
-        # A log that nobody writes is looked at without a trace.
-        with (LogStore.read if is_held(bench, bench.writer(role)) else LogStore.examine)(path) as store:
+        # A log that nobody writes is looked at without a trace. While a bench runs that would copy, again and again,
+        # the whole log of a role that was killed and is down.
+        runs = is_held(bench, bench.writer(role)) or is_held(bench, SUPERVISOR)
+        with (LogStore.read if runs else LogStore.examine)(path) as store:
             newest = store.latest_checkpoint()
             return newest[0] if newest else 0
     except StoreError as error:

@@ -28,6 +28,13 @@ BREAKS = (
     pytest.param("verify/log.py", "import cbor2", "Encoding: cbor2 lives in record", id="cbor2"),
     pytest.param("verify/log.py", "import cryptography", "Keys: cryptography lives in keys", id="cryptography"),
     pytest.param("anchor/policy.py", "import pydantic", "Files from people: pydantic lives in rig", id="pydantic"),
+    pytest.param("plc/thread.py", "import structlog", "Log lines: structlog lives in rig", id="structlog"),
+    pytest.param(
+        "cli/status.py",
+        "import prometheus_client",
+        "Metrics: prometheus_client lives in rig",
+        id="prometheus_client",
+    ),
     pytest.param("rig/bench.py", "import rich.table", "Screens: rich lives in cli", id="rich"),
     pytest.param("attacks/target.py", "import sqlite3", "Databases: sqlite3 lives in store", id="sqlite3"),
 )
