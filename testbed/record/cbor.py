@@ -6,6 +6,7 @@ indefinite lengths, so one value has one encoding. A float travels as a byte str
 
 import struct
 from collections.abc import Callable, Iterator, Mapping
+from typing import Any
 
 import cbor2
 
@@ -99,8 +100,10 @@ def _check(items: list[object] | tuple[object, ...], depth: int) -> None:
     if not types <= _ALLOWED:
         names = ", ".join(sorted(t.__name__ for t in types - _ALLOWED))
         raise InvalidData(f"CBOR: type not allowed: {names}")
-    if int in types and not all(_INT_LOW <= item < _INT_END for item in items if type(item) is int):
-        raise InvalidData("CBOR: integer beyond 64 bits")
+    if int in types:
+        integers: list[Any] = [item for item in items if type(item) is int]
+        if not _INT_LOW <= min(integers) <= max(integers) < _INT_END:
+            raise InvalidData("CBOR: integer beyond 64 bits")
     if types <= _SCALARS:
         return
     if depth == 0:
