@@ -187,9 +187,9 @@ def _run(commands: _Commands) -> None:
     command = commands.add_parser(
         "run",
         help="run one role",
-        description="Runs one role of a bench until SIGTERM or Ctrl-C: plc, chain, the reader, the twin, or anchor.",
+        description="Runs one role of a bench until SIGTERM or Ctrl-C: plc, chain, a reader, the twin, or anchor.",
     )
-    command.add_argument("role", metavar="ROLE", help="plc, chain, gateway, twin or anchor")
+    command.add_argument("role", metavar="ROLE", help="plc, chain, gateway, reader, twin or anchor")
     _bench(command)
     command.add_argument("--with-parent", action="store_true", help="also stop when standard input ends")
 

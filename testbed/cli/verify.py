@@ -86,7 +86,7 @@ def _print_verdict(report: Report) -> None:
 def _not_checked(bench: Bench, report: Report) -> list[str]:
     """Logs of the bench that the trust file does not name."""
     checked = {standing.origin for standing in report.standings}
-    return [origin for role in (bench.reader.name, bench.twin.name) if (origin := bench.origin(role)) not in checked]
+    return [origin for name in bench.logs if (origin := bench.origin(name)) not in checked]
 
 
 def _finding(finding: Finding) -> str:

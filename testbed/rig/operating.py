@@ -44,6 +44,12 @@ def operator_log(bench: Bench, clock: Clock, entropy: Entropy, *, simulated: boo
             store.close()
 
 
+def record_configuration(bench: Bench) -> None:
+    """Log the bench file and the model where they are not those that the operator's log says, before a bench starts."""
+    with operator_log(bench, SystemClock(), SystemEntropy(), simulated=False):
+        pass  # opening it says what it has to say
+
+
 async def command(bench: Bench, who: str, tag: str, value: Value) -> str:
     """Command the running PLC as `who`; the outcome as it was logged. Raises as `Operator.write` does."""
     if not Paths(bench.data).log(bench.operator.name).is_file():

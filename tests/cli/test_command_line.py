@@ -22,7 +22,7 @@ from testbed.rig.default import default_text
 if TYPE_CHECKING:
     from tests.cli.conftest import Type
 
-COMMANDS = ("init", "up", "status", "verify", "falsify", "doctor", "demo", "simulate", "run")
+COMMANDS = ("init", "up", "status", "tags", "read", "write", "verify", "falsify", "doctor", "demo", "simulate", "run")
 HELP = Path(__file__).with_name("help.txt")
 
 
@@ -149,7 +149,7 @@ def test_a_log_that_cannot_be_read_has_no_size(typed: Type, simulated: Path) -> 
     said = typed("status", "--bench", "lab/bench.toml")
     assert said.code == 3
     assert "cannot be read: lab/.testbed/twin/log.sqlite: SQLite cannot read the log" in said.out
-    assert "source log 42 records" in said.out
+    assert "gateway 42 (" in said.out
     as_json = typed("status", "--json", "--bench", "lab/bench.toml")
     assert (as_json.code, len(json.loads(as_json.out)["problems"])) == (3, 1)
     found = typed("doctor", "--bench", "lab/bench.toml").out
@@ -180,8 +180,10 @@ def test_a_role_cannot_live_with_a_parent_that_says_nothing(simulated: Path) -> 
         check=False,
     )
     assert said.returncode == 2
-    assert "--with-parent: standard input cannot be waited on" in said.stderr
-    assert "mend: start it with a pipe" in said.stderr
+    line = json.loads(said.stderr.splitlines()[-1])
+    assert (line["level"], line["role"], line["exit_code"]) == ("critical", "twin", 2)
+    assert line["event"].startswith("--with-parent: standard input cannot be waited on")
+    assert line["mend"].startswith("start it with a pipe")
 
 
 def test_a_falsification_says_what_is_to_be_found(typed: Type, simulated: Path) -> None:
@@ -197,9 +199,9 @@ def test_a_falsification_says_what_is_to_be_found(typed: Type, simulated: Path) 
 
 def test_an_empty_folder_has_a_status(typed: Type) -> None:
     said = typed("status")
-    assert (said.code, said.out.count("not running")) == (0, 5)
+    assert (said.code, said.out.count("not running")) == (0, 6)
     assert "data in .testbed\n" in said.out
-    assert json.loads(typed("status", "--json").out)["source"] == 0
+    assert json.loads(typed("status", "--json").out)["logs"]["gateway"] == {"size": 0, "anchored": 0}
     assert list(Path().iterdir()) == [], "to look makes nothing"
 
 
@@ -237,6 +239,40 @@ def test_a_doctor_finds_what_is_wrong_with_a_bench(typed: Type, simulated: Path)
     assert said.out.count("FAIL") == said.out.count("mend: ")
 
 
+def test_tags_are_listed_as_they_stand_on_each_protocol(typed: Type) -> None:
+    said = typed("tags")
+    assert said.code == 0
+    row = next(line for line in said.out.splitlines() if line.startswith("control.level_setpoint "))
+    assert row.split()[1:7] == ["float32", "0..2", "m", "writable", "holding_register", "2"]
+    assert row.split()[7:] == ["cell.control.level_setpoint"]
+    facts = {tag["name"]: tag for tag in json.loads(typed("tags", "--json").out)["tags"]}
+    assert (facts["control.reset"]["writable"], facts["control.reset"]["momentary"]) == (True, True)
+    assert facts["tank1.level"]["modbus"] == {"table": "input_register", "address": 4, "byte_order": "ABCD"}
+
+
+def test_what_does_not_run_can_neither_be_read_nor_commanded(typed: Type, simulated: Path) -> None:
+    assert "there is no tag 'tank9'" in typed("read", "tank9").err
+    said = typed("read")
+    assert (said.code, said.out) == (3, "")
+    assert "mend: start the role plc" in said.err
+    assert "run `testbed init` once" in typed("write", "control.mode", "1").err
+    assert "'one' is no value" in typed("write", "control.mode", "one").err
+    assert "give the name of a person" in typed("write", "control.mode", "1", "--who", " ").err
+    said = typed("write", "control.mode", "1", "--bench", str(simulated / "bench.toml"))
+    assert (said.code, said.out) == (2, "")
+    assert "this bench was simulated" in said.err
+
+
+def test_a_command_that_reaches_no_plc_is_not_logged(typed: Type) -> None:
+    typed("init", "--in", "mine")
+    assert typed("init", "--bench", "mine/bench.toml").code == 0
+    before = typed("status", "--json", "--bench", "mine/bench.toml").out
+    said = typed("write", "control.mode", "1", "--bench", "mine/bench.toml")
+    assert said.code == 3
+    assert "mend: start the role plc" in said.err
+    assert typed("status", "--json", "--bench", "mine/bench.toml").out == before
+
+
 def test_a_bench_is_made_once(typed: Type) -> None:
     assert typed("init", "--in", "mine").out.splitlines()[-1] == "next        testbed init --bench mine/bench.toml"
     assert Path("mine/bench.toml").read_text("utf-8") == default_text()
@@ -262,7 +298,7 @@ def test_an_unready_bench_does_not_start(typed: Type) -> None:
 def test_one_role_alone(typed: Type) -> None:
     said = typed("run", "nosuch")
     assert said.code == 2
-    assert "choose one of plc, chain, gateway, twin, anchor" in said.err
+    assert "choose one of plc, chain, gateway, reader, twin, anchor" in said.err
 
 
 _TEXT = st.one_of(
@@ -273,7 +309,7 @@ _TEXT = st.one_of(
 
 @settings(max_examples=60, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(
-    command=st.sampled_from(["status", "verify", "falsify", "up", "init", "simulate", "demo"]),
+    command=st.sampled_from(["status", "tags", "read", "write", "verify", "falsify", "up", "init", "simulate", "demo"]),
     option=st.sampled_from(
         ["--bench", "--trust", "--record", "--port-shift", "--duration", "--index", "--to", "--tag", "--log", "--scans"]
     ),
@@ -281,7 +317,9 @@ _TEXT = st.one_of(
 )
 def test_no_argument_gives_a_traceback(typed: Type, command: str, option: str, value: str) -> None:
     # What comes last counts: nothing is started or made, also where the argument is a good one.
-    more = {"falsify": ["value"], "simulate": ["."], "demo": ["--seconds=1"]}.get(command, [])
+    more = {"falsify": ["value"], "write": ["control.mode", "1"], "simulate": ["."], "demo": ["--seconds=1"]}.get(
+        command, []
+    )
     last = {"demo": ["--in=."], "simulate": ["--bench=no.toml"], "up": ["--bench=no.toml"], "init": ["--bench=no.toml"]}
     said = typed(command, *more, f"{option}={value}", *last.get(command, []))
     assert said.code in (0, 2, 3)

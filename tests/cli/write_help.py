@@ -7,7 +7,21 @@ from pathlib import Path
 
 from testbed.cli.parser import parser
 
-COMMANDS = ("", "init", "up", "status", "verify", "falsify", "doctor", "demo", "simulate", "run")
+COMMANDS = (
+    "",
+    "init",
+    "up",
+    "status",
+    "tags",
+    "read",
+    "write",
+    "verify",
+    "falsify",
+    "doctor",
+    "demo",
+    "simulate",
+    "run",
+)
 
 
 def main() -> None:
