@@ -285,7 +285,7 @@ SHOWN = st.none() | st.builds(Scan, st.integers(0, 1), st.integers(0, 3))
 @given(st.lists(st.tuples(SHOWN, st.integers(6 * SECOND, 9 * SECOND)), max_size=30))
 async def test_whatever_the_line_does(steps: list[tuple[Scan | None, int]]) -> None:
     bench = Bench()
-    expected: list[tuple[int, int]] = []
+    expected: list[tuple[int, int | None]] = []
     for shown, after_ns in steps:
         fresh = shown is not None and (not expected or (shown.boot, shown.scan) != expected[-1])
         assert await bench.step(shown, after_ns) == fresh
