@@ -59,8 +59,9 @@ class Gateway:
 
     logged: (boot, scan) of the newest state in the log, None where it has none yet; commit_ns: records are committed at
     most so often, ns; beside: asked after each poll, and what they say stands in the log before the state that was
-    polled. A heartbeat is due each `heartbeat_ns` whatever happens; its counters run since this gateway's start:
-    *missed* scans that the counter jumped over, *retries*, *states* and *torn* polls that were begun again.
+    polled. A heartbeat is due each `heartbeat_ns` whatever happens, and behind a state that came late: its counters, which
+    run since this gateway's start, own up to it. *missed*: scans that the counter jumped over; *retries*; *states*;
+    *torn*: polls that were begun again.
 
     A PLC that stops answering gives one event and one state without values; it is asked again with growing pauses.
     """
@@ -96,6 +97,7 @@ class Gateway:
         self._failures = 0
         self._retry_ns = 0
         self._wrong = ""
+        self._owned = 0  # missed scans that a heartbeat has told of
         self.states = 0
         self.missed = 0
         self.retries = 0
@@ -115,7 +117,7 @@ class Gateway:
         passed = self._clock.monotonic_ns()
         if self._beat_ns is None:
             self._beat_ns = passed
-        elif passed - self._beat_ns >= self._heartbeat_ns:
+        if passed - self._beat_ns >= self._heartbeat_ns or self.missed > self._owned:
             self._beat(passed)
         if passed - self._committed_ns >= self._commit_ns:
             self.commit()
@@ -192,7 +194,7 @@ class Gateway:
             ("torn", self.torn),
         )
         self._take(Heartbeat(self._clock.now_ns(), wrong, counters))
-        self._beat_ns, self._fresh = passed, False
+        self._beat_ns, self._fresh, self._owned = passed, False, self.missed
 
     def _watch_clock(self) -> None:
         """Log it when somebody set the time of day: times in this log are those of the clock as it was."""
