@@ -83,11 +83,13 @@ class Channel:
 
     async def leave(self) -> None:
         """Close session, channel and connection. Never raises, and takes no longer than the timeout."""
-        with suppress(Exception):
-            async with asyncio.timeout(self._timeout):
-                await self._wire.close_session(delete_subscriptions=True)
-                await self._wire.close_secure_channel()
-        self.drop()
+        try:
+            with suppress(Exception):
+                async with asyncio.timeout(self._timeout):
+                    await self._wire.close_session(delete_subscriptions=True)
+                    await self._wire.close_secure_channel()
+        finally:
+            self.drop()
         # The transport is gone one turn of the loop after it was told to go.
         await asyncio.sleep(0)
 

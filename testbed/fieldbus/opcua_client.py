@@ -6,6 +6,7 @@ differ. What breaks stays broken until `connect` is called again.
 """
 
 from collections.abc import Sequence
+from urllib.parse import urlsplit
 
 from asyncua import ua
 from asyncua.ua.status_codes import StatusCodes
@@ -30,7 +31,7 @@ class OpcUaReader:
     None where the PLC has none; namespace: URI of the namespace in which the tags' string identifiers stand;
     timeout: s for each answer; channel_s: lifetime to ask for the secure channel.
     The channel is neither signed nor encrypted: for a server on this machine.
-    Raises UsageError for counters that are not among the tags.
+    Raises UsageError for counters that are not among the tags, and for a url without host or port.
     """
 
     def __init__(
@@ -44,6 +45,7 @@ class OpcUaReader:
         timeout: float = 1.0,
         channel_s: float = _CHANNEL_S,
     ) -> None:
+        _must_be_address(url)
         self._tags = tuple(tags)
         self._url = url
         self._namespace = namespace
@@ -148,6 +150,16 @@ class OpcUaReader:
             if tag.name == name and tag.type in _COUNTERS:
                 return tag
         raise UsageError(f"no integer tag {name!r} to count by", "name the PLC's counter among the tags")
+
+
+def _must_be_address(url: str) -> None:
+    try:
+        parts = urlsplit(url)
+        if parts.scheme == "opc.tcp" and parts.hostname and parts.port:
+            return
+    except ValueError:
+        pass
+    raise UsageError(f"{url!r} is no address of an OPC UA server", "write it as opc.tcp://127.0.0.1:4840/attestbed")
 
 
 def _status(code: int) -> str:
