@@ -13,6 +13,8 @@ _WORDS = 400
 """Characters of last words that are kept."""
 _DRAIN_S = 1.0
 _ERRORS = ("error", "critical")
+_MOST_BRACKETS = 500
+"""In a line that is taken for JSON. Libraries raise Python's limit of recursion so far that deep ones end in a crash."""
 
 
 class CappedFile:
@@ -109,6 +111,8 @@ def _said(line: str) -> tuple[str, bool]:
     """What a line says, and whether it is an error."""
     if line.startswith("error: "):
         return line.removeprefix("error: "), True
+    if line.count("[") + line.count("{") > _MOST_BRACKETS:
+        return line, False
     try:
         found = json.loads(line)
     except (ValueError, RecursionError):
