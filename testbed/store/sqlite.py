@@ -36,15 +36,19 @@ class LogStore:
         self._examined: Examined | None = None
 
     @classmethod
-    def create(cls, path: Path) -> "LogStore":
-        """Open for writing; makes folder and file when they are missing. Raises StoreError for any other file."""
+    def create(cls, path: Path, *, synced: bool = True) -> "LogStore":
+        """Open for writing; makes folder and file when they are missing. Raises StoreError for any other file.
+
+        synced: every commit is on disk when it is done. Without, a power cut takes the newest commits with it, and all
+        are on disk once the store is closed.
+        """
         try:
             path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
             connection = sqlite3.connect(path, isolation_level=None, timeout=10)
         except (OSError, sqlite3.Error) as error:
             raise _unreadable(path, error) from error
         try:
-            _begin(path, connection)
+            _begin(path, connection, synced=synced)
         except BaseException:
             connection.close()
             raise
@@ -197,15 +201,15 @@ def _check_version(path: Path, connection: sqlite3.Connection) -> None:
         raise StoreError(f"{path}: not a log of this version", "name another data folder in [bench] data")
 
 
-def _begin(path: Path, connection: sqlite3.Connection) -> None:
-    """Make the tables where there are none, and see to it that a commit is on disk when it is done."""
+def _begin(path: Path, connection: sqlite3.Connection, *, synced: bool) -> None:
+    """Make the tables where there are none, and see to it that a commit is on disk when it is done, if it is to be."""
     try:
         # 0 until the first table is made; a file of somebody else's is not written to.
         empty = connection.execute("PRAGMA schema_version").fetchone() == (0,)
         if not empty:
             _check_version(path, connection)
         connection.execute("PRAGMA journal_mode = WAL")
-        connection.execute("PRAGMA synchronous = FULL")
+        connection.execute(f"PRAGMA synchronous = {'FULL' if synced else 'NORMAL'}")
         if empty:
             connection.executescript(
                 f"BEGIN IMMEDIATE; {_SCHEMA}"

@@ -147,8 +147,9 @@ def test_a_reader_writes_nothing(path: Path) -> None:
     assert path.read_bytes() == before
 
 
-def test_a_writer_that_ends_leaves_one_file(path: Path) -> None:
-    with LogStore.create(path) as store:
+@pytest.mark.parametrize("synced", [True, False])
+def test_a_writer_that_ends_leaves_one_file(path: Path, synced: bool) -> None:
+    with LogStore.create(path, synced=synced) as store:
         commit(store, 0, 2000)
         assert wal_of(path).stat().st_size > 0
     assert [file.name for file in path.parent.iterdir()] == [path.name]
