@@ -14,7 +14,7 @@ _WORDS = 400
 _DRAIN_S = 1.0
 _ERRORS = ("error", "critical")
 _MOST_BRACKETS = 500
-"""In a line that is taken for JSON. Libraries raise Python's limit of recursion so far that deep ones end in a crash."""
+"""In a line that is taken for JSON. Libraries raise Python's limit of recursion so far that deep ones end us."""
 
 
 class CappedFile:

@@ -3,7 +3,7 @@
 <data>/<role>/key             secret of a role, 0600
 <data>/<role>/lock            held by the process that runs the role
 <data>/<role>/status.json     what the running role says of itself
-<data>/<role>/output.log      what it printed under `testbed up`, and output.log.1 what it printed before 10 MiB were full
+<data>/<role>/output.log      what it printed under `testbed up`; beyond 10 MiB what stands there becomes output.log.1
 <data>/supervisor/            lock, status.json and output.log of `testbed up` itself
 <data>/gateway/log.sqlite     a log's entries and bodies; those of other readers, operator, twin and receipts likewise
 <data>/gateway/tlog/          checkpoint and tile/...
