@@ -35,15 +35,24 @@ _log = logging.getLogger(__name__)
 
 _DIRECT_UNITS = frozenset((0, 255))
 
+_BURST_S = 0.02
+_FRESH_S = 1.0
+_MOST_FRESH = 256
+"""Newcomers that have not asked yet: for how long and how many there may be of them beside the other connections. In a
+burst nobody can be judged at once, and one of them is a client whose first request is on its way.
+"""
+_BACKLOG = 256
+"""Connections that wait to be accepted: where there is no place for a client, it tries again after a second."""
+
 
 @dataclass(frozen=True, slots=True)
 class ConnectionLimits:
     """What all clients together and each of them may hold.
 
-    connections: open at a time. One more closes another: one that never asked anything, or else the one that has been
-    idle for longest (section 4.2 leaves the choice to the device). idle_s: seconds without a whole request, after
-    which a connection is closed. unsent: bytes of answers that may wait for a client before no more of its requests
-    are read; after stalled_s seconds of that the connection is closed.
+    connections: open for longer than a moment. One more closes another: one that never asked anything, or else the one
+    that has been idle for longest (section 4.2 leaves the choice to the device). idle_s: seconds without a whole
+    request, after which a connection is closed. unsent: bytes of answers that may wait for a client before no more of
+    its requests are read; after stalled_s seconds of that the connection is closed.
     """
 
     connections: int = 32
@@ -83,6 +92,7 @@ class ModbusServer:
         self._server: asyncio.Server | None = None
         self._open = False
         self._connections: set[_Connection] = set()
+        self._thinning: asyncio.TimerHandle | None = None
 
     @property
     def port(self) -> int:
@@ -99,7 +109,7 @@ class ModbusServer:
         loop = asyncio.get_running_loop()
         self._open = True
         try:
-            server = await loop.create_server(lambda: _Connection(self, loop), self._host, self._port)
+            server = await loop.create_server(lambda: _Connection(self, loop), self._host, self._port, backlog=_BACKLOG)
         except OSError as error:
             raise UsageError(
                 f"cannot listen on {self._host}:{self._port}", "choose a free port, or end what holds this one"
@@ -114,6 +124,9 @@ class ModbusServer:
             return
         server, self._server = self._server, None
         server.close()
+        if self._thinning is not None:
+            self._thinning.cancel()
+            self._thinning = None
         closing = [connection.close() for connection in list(self._connections)]
         if closing:
             await asyncio.wait(closing)
@@ -130,16 +143,31 @@ class ModbusServer:
         return self._limits
 
     def opened(self, connection: "_Connection") -> None:
-        """Take in a connection; where there are too many, the least used of the others goes."""
+        """Take in a connection; where there are too many, the least used go soon."""
         if not self._open:  # accepted in the moment in which the server stopped
             connection.close()
             return
-        if len(self._connections) >= self._limits.connections:
-            least = min(self._connections, key=lambda other: (other.asked, other.active))
-            _log.debug("modbus: connection closed in favour of a new one")
-            self.closed(least)
-            least.close()
         self._connections.add(connection)
+        self._thin_out_in(_BURST_S)
+
+    def _thin_out_in(self, delay_s: float) -> None:
+        if len(self._connections) > self._limits.connections and self._thinning is None:
+            self._thinning = asyncio.get_running_loop().call_later(delay_s, self._thin_out)
+
+    def _thin_out(self) -> None:
+        """Close what is too much: who never asked anything first, then who has been idle for longest."""
+        self._thinning = None
+        since = asyncio.get_running_loop().time() - _FRESH_S
+        ranked = sorted(self._connections, key=lambda connection: (connection.asked, connection.active))
+        fresh = [connection for connection in ranked if not connection.asked and connection.active > since]
+        others = [connection for connection in ranked if connection.asked or connection.active <= since]
+        for group, most in ((fresh, _MOST_FRESH), (others, self._limits.connections)):
+            for connection in group[: max(0, len(group) - most)]:
+                _log.debug("modbus: connection closed in favour of a new one")
+                self.closed(connection)
+                connection.close()
+        # Those that are still fresh are judged again when they are not.
+        self._thin_out_in(_FRESH_S / 4)
 
     def closed(self, connection: "_Connection") -> None:
         """Forget a connection."""

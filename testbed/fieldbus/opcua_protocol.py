@@ -3,13 +3,18 @@
 The header of a message is judged before anything that it announces is waited for. Messages are taken one at a time
 from what has arrived, and no more is read from a client that is ahead of us or that does not read its answers.
 
+A connection has what it has come to need: a socket that says nothing holds its bytes, a HEL adds the limits that were
+agreed, and from the OPN on there is a task that takes messages, and a processor for them. Once the connection is lost,
+nothing refers back to it, so its memory comes free at once and not when the garbage collector next walks the heap,
+which for a heap like that of an address space is seldom.
+
 asyncua 2.1.0 keeps what a header announces, up to 4 GiB, from anybody; it obeys a MSG before any HEL or OPN, and an ACK
-that lifts its limits; and it copies all that has arrived for each message in it.
+that lifts its limits; it copies all that has arrived for each message in it; and it gives each socket 20 kB.
 """
 
 import asyncio
+import copy
 import logging
-import struct
 from dataclasses import dataclass
 from typing import Protocol, cast
 
@@ -18,7 +23,7 @@ from asyncua.common.connection import TransportLimits
 from asyncua.server.binary_server_asyncio import OPCUAProtocol
 from asyncua.server.internal_server import InternalServer
 from asyncua.ua.status_codes import StatusCodes
-from asyncua.ua.ua_binary import header_from_binary, uatcp_to_binary
+from asyncua.ua.ua_binary import header_from_binary, struct_from_binary, uatcp_to_binary
 
 from testbed.fieldbus.opcua_sessions import BoundedProcessor, StrictBuffer
 
@@ -92,6 +97,7 @@ class BoundedProtocol(OPCUAProtocol):
         limits: TransportLimits,
     ) -> None:
         super().__init__(internal, policies, clients, closing_tasks, limits)
+        del self.messages  # 2 kB: messages are taken from what has arrived
         self.server = server
         self.leaving = False
         self.progress = 0
@@ -100,9 +106,7 @@ class BoundedProtocol(OPCUAProtocol):
         self.stalled_since: float | None = None
         self._strange_bytes = 0
         self._received = bytearray()
-        self._arrived = asyncio.Event()
-        self._writable = asyncio.Event()
-        self._writable.set()
+        self._go_on: asyncio.Event | None = None
 
     @property
     def waiting(self) -> int:
@@ -114,7 +118,7 @@ class BoundedProtocol(OPCUAProtocol):
         return self.processor is None or not self.processor.is_activated
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        """As the library's, but a socket that says nothing gets no processor and no task."""
+        """As the library's, but without a processor and a task."""
         self.peer_name = transport.get_extra_info("peername")
         self.transport = cast("asyncio.Transport", transport)
         self.iserver.asyncio_transports.append(transport)
@@ -124,14 +128,30 @@ class BoundedProtocol(OPCUAProtocol):
     def _begin(self, transport: asyncio.Transport) -> None:
         self.processor = BoundedProcessor(self.iserver, transport, self.limits)
         self.processor.set_policies(self.policies)  # type: ignore[no-untyped-call]  # of the library
-        self._task = asyncio.create_task(self._process_received_message_loop())
+        self._go_on = go_on = asyncio.Event()
+        self._task = asyncio.create_task(self._take_messages(go_on))
+        self._task.add_done_callback(self._taken_leave)
 
-    def connection_lost(self, ex: BaseException | None) -> None:
+    def _taken_leave(self, task: asyncio.Task[object]) -> None:
+        """One that was cancelled keeps its frame, and so the connection, which must not keep it in turn."""
+        self._task = None
+        if not task.cancelled() and (error := task.exception()) is not None:
+            _log.error("%s: connection given up", self.peer_name, exc_info=error)
+            self.drop()
+
+    def connection_lost(self, ex: BaseException | None) -> None:  # noqa: ARG002  # how a client went makes no difference
+        """As the library's, and nothing is left that refers back to this connection."""
         self.leaving = True
         self._received.clear()
-        super().connection_lost(ex)
+        if self.transport is not None:
+            self.iserver.asyncio_transports.remove(self.transport)
+            self.clients.remove(self)
+        if self._task is not None:
+            self._task.cancel()
         if self.processor is not None:
-            self.server.forget_when_done(self.closing_tasks[-1])
+            closing: asyncio.Task[object] = asyncio.create_task(self.processor.close())
+            self.closing_tasks.append(closing)
+            self.server.forget_when_done(closing)
 
     def drop(self) -> None:
         """Close at once: what is left to send is lost."""
@@ -161,20 +181,44 @@ class BoundedProtocol(OPCUAProtocol):
             if self._strange_bytes > self.server.bounds.stranger_bytes or not self.server.bears(self.waiting):
                 self.refuse(StatusCodes.BadTcpNotEnoughResources, "too much before a session")
                 return
-        if len(self._received) >= 8 and self._check() and self.transport is not None:
-            if self._task is None:
+        if self.progress == 0 and (hello := self._next()) is not None:
+            self._greet(hello)
+        if self.progress > 0 and len(self._received) >= 8 and self._check() and self.transport is not None:
+            if self.processor is None:
                 self._begin(self.transport)
-            self._arrived.set()
+            self._wake()
             if len(self._received) > 2 * MOST_CHUNK:
                 self.transport.pause_reading()
 
+    def _greet(self, hello: bytes) -> None:
+        """Agree on limits (OPC 10000-6, sections 7.1.2.3 and 7.1.2.4)."""
+        buffer = StrictBuffer(hello)
+        header_from_binary(buffer)
+        try:
+            said = struct_from_binary(ua.Hello, buffer)
+        except Exception as error:  # noqa: BLE001  # the library raises whatever its decoder stumbles over
+            self.refuse(StatusCodes.BadDecodingError, f"{type(error).__name__} in a message")
+            return
+        if min(said.ReceiveBufferSize, said.SendBufferSize) < LEAST_BUFFER:
+            self.refuse(StatusCodes.BadTcpNotEnoughResources, "buffer size")
+            return
+        self.progress = 1
+        self.limits = copy.copy(self.limits)
+        agreed = self.limits.create_acknowledge_and_set_limits(said)
+        kind: ua.MessageType = ua.MessageType.Acknowledge  # type: ignore[assignment]  # bytes, as the library wants them
+        if self.transport is not None:
+            self.transport.write(uatcp_to_binary(kind, agreed))
+
     def pause_writing(self) -> None:
         self.stalled_since = self.server.now()
-        self._writable.clear()
 
     def resume_writing(self) -> None:
         self.stalled_since = None
-        self._writable.set()
+        self._wake()
+
+    def _wake(self) -> None:
+        if self._go_on is not None:
+            self._go_on.set()
 
     def _check(self) -> bool:
         """Judge the first header as soon as it is here, before anything that it announces is waited for."""
@@ -198,14 +242,13 @@ class BoundedProtocol(OPCUAProtocol):
             self.transport.resume_reading()
         return message
 
-    async def _process_received_message_loop(self) -> None:
+    async def _take_messages(self, go_on: asyncio.Event) -> None:
         while not self.leaving:
-            message = self._next()
+            message = None if self.stalled_since is not None else self._next()
             if message is None:
-                self._arrived.clear()
-                await self._arrived.wait()
+                go_on.clear()
+                await go_on.wait()
                 continue
-            await self._writable.wait()
             try:
                 await self._take(message)
             except Exception as error:  # noqa: BLE001  # the library raises whatever its decoder stumbles over
@@ -222,14 +265,8 @@ class BoundedProtocol(OPCUAProtocol):
             self.refuse(StatusCodes.BadDecodingError, f"{type(error).__name__} in a message")
 
     async def _take(self, message: bytes) -> None:
-        kind = message[:3]
-        if kind == b"HEL":
-            _version, receive, send, _message, _chunks = struct.unpack_from("<5I", message, 8)
-            if min(receive, send) < LEAST_BUFFER:
-                self.refuse(StatusCodes.BadTcpNotEnoughResources, "buffer size")
-                return
-        # Before it is obeyed: if it fails, the connection ends.
-        self.progress = max(self.progress, {b"HEL": 1, b"OPN": 2}.get(kind, 0))
+        if message[:3] == b"OPN":
+            self.progress = 2  # before it is obeyed: if it fails, the connection ends
         buffer = StrictBuffer(message)
         if not await self._process_one_msg(header_from_binary(buffer), buffer):
             self.leaving = True

@@ -4,6 +4,9 @@ What asyncua 2.1.0 leaves open and is closed here: session tokens that count up,
 over; any number of sessions on one connection; services that fill a list of servers for strangers; publishing
 intervals of 0 or NaN; byte strings of negative length, which make its decoder go back and read for ever; and client
 keys of any length.
+
+A session with subscriptions outlives its connection, so that its client can take it up again (OPC 10000-4, section
+6.7). It gives way where a newcomer would be refused for it: else whoever cuts 64 connections locks everybody out.
 """
 
 import asyncio
@@ -40,6 +43,7 @@ def _id(identifier: int) -> ua.NodeId:
 
 
 _CREATE = _id(ObjectIds.CreateSessionRequest_Encoding_DefaultBinary)
+_ACTIVATE = _id(ObjectIds.ActivateSessionRequest_Encoding_DefaultBinary)
 _NOT_OFFERED = frozenset(
     {
         _id(ObjectIds.RegisterServerRequest_Encoding_DefaultBinary),
@@ -74,7 +78,14 @@ class StrictBuffer(Buffer):
 
 
 class BoundedSession(InternalSession):
-    """A client's session; `iserver` says whether there is room for one more."""
+    """A client's session; `iserver` says whether there is room for one more. holder: the connection that it is on."""
+
+    holder: "BoundedProcessor | None" = None
+
+    @property
+    def silent_since(self) -> float:
+        """When the client last asked for anything; s of the monotonic clock."""
+        return self._last_activity
 
     async def create_subscription(
         self,
@@ -112,10 +123,22 @@ class BoundedInternalServer(InternalServer):
             self.time_task = None
         await super().stop()
 
+    async def make_room(self) -> None:
+        """Where there is none, close a session without a connection: the one that has been silent for longest."""
+        if self._has_room():
+            return
+        activated = (session for session in self._external_sessions.values() if session.is_activated())
+        left = [session for session in activated if isinstance(session, BoundedSession) and session.holder is None]
+        if left:
+            await min(left, key=lambda session: session.silent_since).close_session(True)
+
     def must_have_room(self) -> None:
         """Raises ServiceError, BadTooManySessions, where as many sessions are activated as there may be."""
-        if sum(session.is_activated() for session in self._external_sessions.values()) >= self._most_sessions:
+        if not self._has_room():
             raise ServiceError(StatusCodes.BadTooManySessions)
+
+    def _has_room(self) -> bool:
+        return sum(session.is_activated() for session in self._external_sessions.values()) < self._most_sessions
 
     def create_session(
         self,
@@ -159,6 +182,12 @@ class BoundedProcessor(UaProcessor):
         strict = StrictBuffer(bytes(body))
         super().open_secure_channel(algohdr, seqhdr, strict)  # type: ignore[no-untyped-call]  # of the library
 
+    async def close(self) -> None:
+        """As the library's; a session that stays has no connection from now on."""
+        await super().close()  # type: ignore[no-untyped-call]  # of the library
+        if isinstance(self.session, BoundedSession) and self.session.holder is self:
+            self.session.holder = None
+
     async def process_message(self, seqhdr: ua.SequenceHeader, body: Buffer) -> object:
         strict = StrictBuffer(bytes(body))
         return await super().process_message(seqhdr, strict)  # type: ignore[no-untyped-call]  # of the library
@@ -181,6 +210,13 @@ class BoundedProcessor(UaProcessor):
             and requesthdr.AuthenticationToken != session.auth_token
         ):
             raise ServiceError(StatusCodes.BadSessionIdInvalid)
-        return await super()._process_message(  # type: ignore[no-untyped-call]  # of the library
+        # Whoever takes a session up again needs no room.
+        is_new = typeid == _ACTIVATE and session is not None and session.state is SessionState.Created
+        if (typeid == _CREATE or is_new) and isinstance(self.iserver, BoundedInternalServer):
+            await self.iserver.make_room()
+        done: object = await super()._process_message(  # type: ignore[no-untyped-call]  # of the library
             typeid, requesthdr, seqhdr, body
         )
+        if typeid == _ACTIVATE and isinstance(self.session, BoundedSession):
+            self.session.holder = self
+        return done

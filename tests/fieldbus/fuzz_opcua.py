@@ -153,6 +153,8 @@ def run(port: int, count: int, seed: int, secured: bytes = b"") -> None:
                 if kind < 0.1:
                     one.shutdown(socket.SHUT_WR)
                     one.recv(1)
+        except ConnectionRefusedError:
+            raise  # the server is gone
         except ConnectionError:
             continue
     print(sent, flush=True)

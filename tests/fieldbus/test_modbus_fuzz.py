@@ -1,43 +1,17 @@
 """Twenty thousand frames that are wrong in every way, over real sockets, at a server in a process of its own."""
 
 import random
-import re
 import socket
 import struct
-import subprocess
-import sys
-from collections.abc import Iterator
 from contextlib import closing
-from pathlib import Path
 
-import pytest
+from tests.fieldbus.modbus_poller import Poller
+from tests.fieldbus.processes import MIB, MOST_GROWTH, SOON, Served, needs_proc, resident, served
 
 FRAMES = 20_000
 BURST = 10
 """Frames that are sent one behind the other, on average."""
-MOST_GROWTH = 10 * 2**20
 FUNCTIONS = (1, 2, 3, 4, 5, 6, 15, 16, 22, 23, 43)
-
-
-@pytest.fixture
-def server() -> Iterator[tuple[int, int]]:
-    """Port and process of the served water cell."""
-    program = (sys.executable, str(Path(__file__).with_name("serve_modbus.py")), "cell")
-    with subprocess.Popen(program, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.PIPE) as process:
-        assert process.stdout is not None
-        assert process.stderr is not None
-        yield int(process.stdout.readline()), process.pid
-        assert process.poll() is None
-        _, errors = process.communicate(timeout=10)
-    assert (process.returncode, errors) == (0, b"")
-
-
-def resident(pid: int) -> int:
-    """Bytes of memory that the process holds."""
-    status = Path(f"/proc/{pid}/status").read_text(encoding="ascii")
-    found = re.search(r"VmRSS:\s+(\d+) kB", status)
-    assert found is not None
-    return int(found[1]) * 1024
 
 
 def malformed(chance: random.Random, transaction: int) -> tuple[bytes, bool]:
@@ -92,33 +66,7 @@ def transactions(answers: bytes) -> list[int]:
     return found
 
 
-class Valid:
-    """A client that polls, and must always be answered."""
-
-    def __init__(self, port: int) -> None:
-        self._socket = socket.create_connection(("127.0.0.1", port), timeout=5)
-        self._transaction = 0
-        self.scan = -1
-
-    def poll(self) -> None:
-        """Read the inputs of the cell; its scan counter never goes back."""
-        self._transaction = (self._transaction + 1) & 0xFFFF
-        self._socket.sendall(struct.pack(">HHHBBHH", self._transaction, 0, 6, 1, 4, 0, 20))
-        answer = b""
-        while len(answer) < 49:
-            more = self._socket.recv(49 - len(answer))
-            assert more
-            answer += more
-        assert answer[:9] == struct.pack(">HHHBBB", self._transaction, 0, 43, 1, 4, 40)
-        scan = int.from_bytes(answer[9:13], "big")
-        assert scan >= self.scan
-        self.scan = scan
-
-    def close(self) -> None:
-        self._socket.close()
-
-
-def send(port: int, burst: bytes, valid: Valid) -> bytes:
+def send(port: int, burst: bytes, valid: Poller) -> bytes:
     """All that is answered to a burst on a connection of its own; the valid client polls while it is on its way."""
     answers = b""
     with closing(socket.create_connection(("127.0.0.1", port), timeout=5)) as connection:
@@ -135,29 +83,35 @@ def send(port: int, burst: bytes, valid: Valid) -> bytes:
     return answers
 
 
-@pytest.mark.skipif(not Path("/proc/self/status").exists(), reason="the memory of another process is read from /proc")
-def test_malformed_frames_neither_crash_nor_hang_nor_fill_the_server(server: tuple[int, int]) -> None:
-    port, pid = server
+@needs_proc
+def test_malformed_frames_neither_crash_nor_hang_nor_fill_the_server() -> None:
+    with served("serve_modbus.py", "cell") as server:
+        _fuzz(server)
+
+
+def _fuzz(server: Served) -> None:
     chance = random.Random(20_000)
-    valid = Valid(port)
-    for _ in range(200):
-        valid.poll()
-    start = resident(pid)
+    valid = Poller(server.port)
+    valid.poll()
+    start = resident(server.pid)
     sent = 0
     while sent < FRAMES:
         frames = [malformed(chance, transaction) for transaction in range(chance.randrange(2 * BURST))]
         burst, due = b"".join(raw for raw, _ in frames), [at for at, (_, answered) in enumerate(frames) if answered]
         # What is wrong inside a frame is answered, each once and in order; without a break nothing comes behind it.
-        assert transactions(send(port, burst, valid)) == due
-        transactions(send(port, burst + breaking(chance), valid))
-        transactions(send(port, breaking(chance), valid))
+        assert transactions(send(server.port, burst, valid)) == due
+        transactions(send(server.port, burst + breaking(chance), valid))
+        transactions(send(server.port, breaking(chance), valid))
         sent += 2 * len(frames) + 2
     # Some of the frames are writes that fit; the PLC goes on.
     first = valid.scan
     while valid.scan == first:
         valid.poll()
-    late = Valid(port)
+    late = Poller(server.port)
     late.poll()
     late.close()
     valid.close()
-    assert resident(pid) - start < MOST_GROWTH
+    grown = resident(server.pid) - start
+    print(f"{sent} frames: {grown / MIB:.1f} MiB more; slowest of {valid.polls} answers {valid.slowest:.3f} s")
+    assert grown <= MOST_GROWTH
+    assert valid.slowest < SOON
