@@ -25,11 +25,15 @@ _COMMANDS: dict[str, Value] = {
 }
 
 
+SPARE = "spare."
+"""Memory that no program uses: any tag whose name begins so. It holds what was last written to it, at first zero."""
+
+
 class Emulator:
     """PLC and plant in one; the same seed and the same writes at the same scans give the same values.
 
-    tags: of the water cell, any part of them; seed: of the sensors' noise; boot: restart counter, uint32;
-    scan_s: period of the scan in plant time, s. `image` is what servers read and write.
+    tags: of the water cell, any part of them, and spare ones; seed: of the sensors' noise; boot: restart counter,
+    uint32; scan_s: period of the scan in plant time, s. `image` is what servers read and write.
     Raises UsageError for a tag that the program does not have, or has with another type.
     """
 
@@ -51,7 +55,7 @@ class Emulator:
         self._count = 0
         self._state = initial(self.parameters, seed)
         self._memory = Memory()
-        self._commands = dict(_COMMANDS)
+        self._commands = {**_COMMANDS, **{tag.name: _zero(tag) for tag in tags if tag.name.startswith(SPARE)}}
         self._float32: frozenset[str] = frozenset()
         values = self._values(measure(self.parameters, self._state), Flags())
         for tag in tags:
@@ -119,6 +123,14 @@ class Emulator:
         for name in self._float32:
             values[name] = float32(values[name])
         return values
+
+
+def _zero(tag: Tag) -> Value:
+    """Zero, or what is nearest to it in the tag's range."""
+    if tag.type is DataType.BOOL:
+        return False
+    zero = min(max(0.0, tag.low), tag.high)
+    return zero if tag.type in (DataType.FLOAT32, DataType.FLOAT64) else int(zero)
 
 
 def _must_fit(tag: Tag, values: Mapping[str, Value]) -> None:

@@ -187,3 +187,21 @@ def test_a_tag_that_the_program_does_not_have_is_named() -> None:
     with pytest.raises(UsageError, match="cannot hold"):
         Emulator((replace(TAGS[2], type=DataType.UINT32),))
     assert set(Emulator(TAGS[:3]).image.snapshot()) == {"plc.scan", "plc.boot", "tank1.level"}
+
+
+@pytest.mark.parametrize(
+    ("kind", "low", "first", "then"),
+    [(DataType.FLOAT32, -1.0, 0.0, 0.5), (DataType.UINT16, 3.0, 3, 7), (DataType.BOOL, 0.0, False, True)],
+)
+def test_a_spare_tag_holds_what_was_last_written(kind: DataType, low: float, first: Value, then: Value) -> None:
+    place = ModbusAddress(ModbusTable.HOLDING_REGISTER, 90)
+    emulator = Emulator((*TAGS, Tag("spare.one", kind, "", low, 9.0, True, place, "cell.spare.one")))
+    emulator.scan()
+    assert (emulator.image.snapshot()["spare.one"], type(first)) == (first, kind_of(emulator))
+    emulator.image.write("spare.one", then)
+    run(emulator, 1)
+    assert (emulator.image.snapshot()["spare.one"], type(then)) == (then, kind_of(emulator))
+
+
+def kind_of(emulator: Emulator) -> type:
+    return type(emulator.image.snapshot()["spare.one"])
