@@ -1,14 +1,18 @@
 """Reads a bench's files and its node, without writing to either, also while the bench runs."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import suppress
 from pathlib import Path
 
 from testbed.chain.proofs import header_fields
 from testbed.chain.reading import Contents, read_journal
 from testbed.chain.rpc import Node
-from testbed.core.entry import Row
+from testbed.core.bodies import AnchorReceipt, Beacon
+from testbed.core.entry import Kind, Row
 from testbed.core.errors import ChainError, InvalidData, StoreError
 from testbed.keys.checkpoint import parse_checkpoint
+from testbed.record.bodies import decode_body
+from testbed.record.entry import decode_entry
 from testbed.store.sqlite import LogStore
 from testbed.verify.chain import slot_of
 from testbed.verify.evidence import ChainEvidence, Evidence, LogEvidence
@@ -17,6 +21,11 @@ from testbed.verify.trust import LogRole, Trust, TrustedChain
 
 _TRIES = 5
 """How often a publisher, or a whole node, may be exchanged while it is read."""
+
+_ORDER = (LogRole.TWIN, LogRole.GATEWAY, LogRole.READER, LogRole.OPERATOR, LogRole.RECEIPTS)
+
+_HIGHEST = 2**63 - 1
+"""Block numbers above are no node's; a false beacon may name any."""
 
 _READINGS = 100
 """How often a block may come in between while slots are read, which takes a few milliseconds."""
@@ -28,7 +37,10 @@ async def gather(
     """Read everything that `trust` names.
 
     folders: (store, published folder) by origin; node: None with the reason in `node_problem` where none is reachable.
-    What is read first is covered by what is read later: anchors, then the twins' logs, then the logs they follow.
+    A bench may run meanwhile, so what is read first is covered by what is read later: anchors, which name sizes of all
+    logs; the twins' logs, which name records of the gateway's; readers' logs, which keep the operator's checkpoints;
+    the operator's; the receipts. Receipts and beacons may name blocks that came after the chain was read: those are
+    read last.
     """
     contents, journal_problem = _journal(journal)
     chain, chain_problem = None, node_problem
@@ -39,8 +51,13 @@ async def gather(
             chain_problem = error.problem
         except InvalidData as error:
             chain_problem = f"{node.url} does not answer as a node should: {error}"
-    order = sorted(trust.logs, key=lambda log: log.role is not LogRole.TWIN)
+    order = sorted(trust.logs, key=lambda log: _ORDER.index(log.role))
     logs = {log.origin: read_log(log.origin, *folders[log.origin]) for log in order if log.origin in folders}
+    if node is not None and chain is not None:
+        try:
+            await _read_named_blocks(node, chain, logs.values())
+        except ChainError as error:
+            chain, chain_problem = None, error.problem
     return Evidence(
         logs=logs,
         journal_head=contents.head if contents else None,
@@ -49,6 +66,27 @@ async def gather(
         chain=chain,
         chain_problem=chain_problem,
     )
+
+
+async def _read_named_blocks(node: Node, chain: ChainEvidence, logs: Iterable[LogEvidence]) -> None:
+    """Add the blocks that beacons and receipts name and that were not read yet."""
+    for number in sorted({number for log in logs for number in _named_blocks(log)} - chain.blocks.keys()):
+        block = await node.block(number)
+        if block is not None:
+            chain.blocks[number] = header_fields(block.header_rlp)
+
+
+def _named_blocks(log: LogEvidence) -> Iterator[int]:
+    for row in log.rows:
+        # What cannot be read is a finding of the checks that come after.
+        with suppress(InvalidData):
+            kind = decode_entry(row.entry).kind
+            if kind in (Kind.BEACON, Kind.RECEIPT) and row.body is not None:
+                body = decode_body(kind, row.body)
+                if isinstance(body, Beacon):
+                    yield min(body.number, _HIGHEST)
+                elif isinstance(body, AnchorReceipt):
+                    yield header_fields(body.header).number
 
 
 def read_log(origin: str, store: Path, published: Path) -> LogEvidence:

@@ -4,14 +4,12 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 from testbed.core.bodies import LeafRef, Peer, State, TwinRecord
-from testbed.core.errors import InvalidData
 from testbed.core.finding import Finding, Layer, Verdict, What
 from testbed.fieldbus.readings import Readings
-from testbed.keys.checkpoint import open_checkpoint
 from testbed.model.registry import Dynamics
 from testbed.record.bodies import encode_body
-from testbed.verify.checkpoints import prefix_roots
 from testbed.verify.log import CheckedLog
+from testbed.verify.peers import KeptCheckpoints
 from testbed.verify.records import Genuine
 
 Floats = tuple[float, ...]
@@ -47,7 +45,7 @@ def replay(
     judged by the state that the false one names and by the state that it should have had, so one lie is one finding.
     """
     result = Replayed()
-    source_roots = _Roots(source)
+    kept = KeptCheckpoints(twin, source, Layer.TWIN)
     previous: TwinRecord | None = None
     corrected: Floats | None = None
     begun, last_index = False, -1
@@ -61,13 +59,13 @@ def replay(
         last_index = index
         body = found.body
         if isinstance(body, Peer):
-            result.findings += _check_peer(twin, source, source_roots, index, body)
+            result.findings += kept.take(index, body)[1]
         if not isinstance(body, TwinRecord):
             continue
         result.findings += _check_order(twin, source, index, body, result.consumed if not begun or previous else None)
         if body.inputs:
             result.consumed = body.inputs[-1].index + 1
-        result.findings += _check_inputs(twin, source, source_roots, index, body)
+        result.findings += _check_inputs(twin, source, kept, index, body)
         pair = (body.model, body.parameters)
         known = approved.get(pair)
         if pair not in approved:
@@ -88,7 +86,7 @@ def replay(
         where = f"{len(unknown)} record(s) of {twin.origin}, from {unknown[0]} on"
         detail = "their approved model, its parameters or the tag list is not to be had: they cannot be run again"
         result.findings.append(Finding(What.MISSING, Layer.TWIN, where, detail, Verdict.INCONCLUSIVE, twin.origin))
-    result.findings += source_roots.rolled_back()
+    result.findings += kept.rolled_back()
     return result
 
 
@@ -158,7 +156,9 @@ def _check_order(
     return [Finding(What.SKIPPED, Layer.TWIN, _where(twin, index), detail, origin=twin.origin, index=index)]
 
 
-def _check_inputs(twin: CheckedLog, source: CheckedLog, roots: "_Roots", index: int, body: TwinRecord) -> list[Finding]:
+def _check_inputs(
+    twin: CheckedLog, source: CheckedLog, roots: KeptCheckpoints, index: int, body: TwinRecord
+) -> list[Finding]:
     """Every named leaf hash is the source's; where it is not, who lied follows from the checkpoint the twin kept."""
     for ref in body.inputs:
         if ref.origin != source.origin or not _differs(source, ref):
@@ -191,54 +191,6 @@ def _differs(source: CheckedLog, ref: LeafRef) -> bool:
 def _ends_with_its_state(source: CheckedLog, body: TwinRecord) -> bool:
     inputs = _inputs(source, body)
     return inputs is None or [isinstance(one.body, State) for one in inputs] == [False] * (len(inputs) - 1) + [True]
-
-
-def _check_peer(twin: CheckedLog, source: CheckedLog, roots: "_Roots", index: int, body: Peer) -> list[Finding]:
-    try:
-        # Nearly always it is one that the source keeps as well, and its signature was verified there.
-        known = source.notes.get(body.checkpoint)
-        checkpoint = known or open_checkpoint(body.checkpoint, source.trusted.key, source.origin)
-    except InvalidData as error:
-        detail = f"it keeps a checkpoint that {source.origin} never signed: {error}"
-        return [Finding(What.INVENTED, Layer.TWIN, _where(twin, index), detail, origin=twin.origin, index=index)]
-    roots.add(checkpoint.size, checkpoint.root, _where(twin, index))
-    return []
-
-
-class _Roots:
-    """Checkpoints of the source that the twin kept, against the source's own roots."""
-
-    def __init__(self, source: CheckedLog) -> None:
-        self._source = source
-        self._own: dict[int, bytes] | None = None
-        self._forked: list[int] = []
-        self._longest = source.size
-        self._kept_in = ""
-
-    def add(self, size: int, root: bytes, kept_in: str) -> None:
-        if self._own is None:
-            self._own = prefix_roots(self._source.leaves, range(len(self._source.leaves) + 1))
-        if self._own.get(size, root) != root:
-            self._forked.append(size)
-        if size > self._longest:
-            self._longest, self._kept_in = size, kept_in
-
-    def covers(self, index: int) -> bool:
-        """Whether the twin keeps a signed checkpoint over that record, be it on the source's tree or not."""
-        return index < self._longest
-
-    def rolled_back(self) -> list[Finding]:
-        """The source is shorter than a checkpoint that the twin keeps; no finding where an anchor says so as well."""
-        source = self._source
-        if not self._kept_in or any(one.what is What.ROLLED_BACK for one in source.findings):
-            return []
-        detail = f"its key signed size {self._longest}, see {self._kept_in}; it ends at size {source.size}"
-        where = f"{source.origin} from record {source.size} on"
-        return [Finding(What.ROLLED_BACK, Layer.LOG, where, detail, origin=source.origin, index=source.size)]
-
-    def forked_above(self, index: int) -> bool:
-        """Whether the twin keeps a signed checkpoint that covers `index` and lies off the source's tree."""
-        return any(size > index for size in self._forked)
 
 
 _DIVERGED = "running the model again from its named state and inputs gives another body"

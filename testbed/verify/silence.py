@@ -1,14 +1,16 @@
-"""Checks that a gateway's log never falls silent: states or heartbeats follow one another, or a restart says why."""
+"""Checks that a reader's log never falls silent: states or heartbeats follow one another, or an event says why not."""
 
 from itertools import pairwise
 
-from testbed.core.bodies import STARTED, Event, Heartbeat, State
+from testbed.core.bodies import CLOCK_STEPPED, STARTED, Event, Heartbeat, State
 from testbed.core.finding import Finding, Layer, Verdict, What
 from testbed.verify.log import CheckedLog
 
 
 def check_silence(log: CheckedLog, limit_ns: int) -> list[Finding]:
-    """Gaps of more than `limit_ns` between records, by the gateway's own times. A gap before a restart is explained.
+    """Gaps of more than `limit_ns` between records, by the reader's own times.
+
+    A gap before a restart is explained, and so is one that a clock made which was set forwards.
 
     A clock that was set back makes no gap. One finding names the first gap and counts the others.
     """
@@ -18,7 +20,7 @@ def check_silence(log: CheckedLog, limit_ns: int) -> list[Finding]:
         if isinstance(body, State | Heartbeat):
             timed.append((index, body.receive_time_ns, False))
         elif isinstance(body, Event):
-            timed.append((index, body.time_ns, body.name == STARTED))
+            timed.append((index, body.time_ns, body.name in (STARTED, CLOCK_STEPPED)))
     gaps = [
         (first, second, later - earlier)
         for (first, earlier, _), (second, later, restarted) in pairwise(timed)

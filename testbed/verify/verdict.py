@@ -3,15 +3,21 @@
 import hashlib
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import partial
+from itertools import combinations
 
 from testbed.core.bodies import CONFIGURATION, PARAMETERS, Event, State, TwinRecord
 from testbed.core.entry import Kind
 from testbed.core.finding import Finding, Layer, Verdict, What
 from testbed.core.tags import Tag
 from testbed.record.schema import decode_tags, parameters_hash
-from testbed.verify.chain import CheckedChain, check_chain
+from testbed.verify.beacons import check_beacons
+from testbed.verify.chain import CheckedChain, check_chain, slot_of
+from testbed.verify.commands import check_commands
 from testbed.verify.evidence import Evidence, LogEvidence
 from testbed.verify.log import CheckedLog, check_log
+from testbed.verify.readers import check_agreement, side_of
+from testbed.verify.receipts import check_receipts
 from testbed.verify.replay import ApprovedModel, Replayed, check_lag, replay
 from testbed.verify.silence import check_silence
 from testbed.verify.trust import LogRole, Trust, TrustedLog
@@ -77,18 +83,22 @@ def check(trust: Trust, evidence: Evidence, make_model: ModelMaker) -> Checked:
         mirror = _mirror(logs, trusted.origin)
         anchored = chain.anchored.get(trusted.origin, [])
         logs[trusted.origin] = check_log(trusted, trust.simulated, found, anchored, mirror)
-    replayed = 0
+    replayed, readers = 0, (LogRole.GATEWAY, LogRole.READER)
     for trusted in trust.logs:
         log = logs[trusted.origin]
         findings += log.findings
-        if trusted.role is LogRole.GATEWAY:
+        if trusted.role in readers:
             findings += check_silence(log, trust.heartbeat_ns)
         if trusted.role is LogRole.TWIN and trusted.follows in logs:
             outcome = _check_twin(trust, log, logs[trusted.follows], make_model)
             replayed += outcome.records
             findings += outcome.findings
+    findings += _check_blocks(trust, evidence, logs, chain)
+    forked = {one.origin for one in findings if one.what is What.FORKED}
+    findings += _check_readers(trust, [log for log in logs.values() if log.origin not in forked])
     standings = tuple(_standing(trusted, logs[trusted.origin], chain) for trusted in trust.logs)
-    findings += [_unanchored(one) for one in standings if one.confirmed == 0]
+    needed = {*readers, LogRole.TWIN}
+    findings += [_unanchored(one) for one in standings if one.confirmed == 0 and one.role in needed]
     folded = _fold(findings)
     report = Report(
         verdict=_verdict(folded),
@@ -125,6 +135,45 @@ def _check_twin(trust: Trust, twin: CheckedLog, source: CheckedLog, make_model: 
     outcome = replay(twin, source, approved)
     outcome.findings += check_lag(twin, source, outcome.consumed, trust.twin_lag)
     return outcome
+
+
+def _check_readers(trust: Trust, logs: Sequence[CheckedLog]) -> list[Finding]:
+    """What readers of one PLC say against each other, and against what was commanded. A fork speaks for itself."""
+    findings: list[Finding] = []
+    tags = {log.origin: found for log in logs if (found := _configured_tags(log)) is not None}
+    readers = [log for log in logs if log.trusted.reads is not None and log.origin in tags]
+    sides = [side_of(log, tags[log.origin]) for log in readers]
+    for one, other in combinations(sides, 2):
+        if one.log.trusted.reads == other.log.trusted.reads:
+            findings += check_agreement(one, other, trust.agreement)
+    operators = [log for log in logs if log.trusted.role is LogRole.OPERATOR and log.leaves]
+    for gateway in readers:
+        for operator in operators:
+            if gateway.trusted.role is LogRole.GATEWAY:
+                findings += check_commands(gateway, operator, tags[gateway.origin], trust.commands)
+    return findings
+
+
+def _check_blocks(
+    trust: Trust, evidence: Evidence, logs: Mapping[str, CheckedLog], chain: CheckedChain
+) -> list[Finding]:
+    """What receipts and beacons say of blocks. Where chain or journal are a finding, that speaks for what follows."""
+    findings: list[Finding] = []
+    known = {number: set(hashes) for number, hashes in chain.hashes.items()}
+    for number, header in evidence.chain.blocks.items() if evidence.chain is not None else ():
+        known.setdefault(number, set()).add(header.hash)
+    sound = all(one.what not in (What.REWRITTEN, What.BEHIND, What.UNREACHABLE) for one in chain.findings)
+    seen = evidence.chain if sound else None
+    for log in logs.values():
+        if log.trusted.role is LogRole.RECEIPTS:
+            slot = partial(slot_of, trust.chain)
+            found, proved = check_receipts(log, trust.chain, trust.logs, chain.accepted, seen, slot)
+            findings += found
+            for one in proved:
+                known.setdefault(one.height, set()).add(one.block_hash)
+    for log in logs.values():
+        findings += check_beacons(log, trust.chain, known, seen.height if seen is not None else None)
+    return findings
 
 
 def _configured_tags(source: CheckedLog) -> tuple[Tag, ...] | None:

@@ -1,0 +1,65 @@
+"""Checkpoints of another log that a writer kept, against that log's own tree: they show a fork, or what was cut off."""
+
+from testbed.core.bodies import Peer
+from testbed.core.errors import InvalidData
+from testbed.core.finding import Finding, Layer, What
+from testbed.keys.checkpoint import open_checkpoint
+from testbed.verify.checkpoints import prefix_roots
+from testbed.verify.log import CheckedLog
+
+
+class KeptCheckpoints:
+    """What one log, `holder`, keeps of another one, `source`. layer: where the holder's own lies are found."""
+
+    def __init__(self, holder: CheckedLog, source: CheckedLog, layer: Layer) -> None:
+        self._holder = holder
+        self._source = source
+        self._layer = layer
+        self._own: dict[int, bytes] | None = None
+        self._forked: list[tuple[int, str]] = []
+        self._longest = source.size
+        self._kept_in = ""
+
+    def take(self, index: int, body: Peer) -> tuple[int | None, list[Finding]]:
+        """Take one in that stands in the holder's record `index`: its size, None where the source never signed it."""
+        where = f"record {index} of {self._holder.origin}"
+        try:
+            # Nearly always it is one that the source keeps as well, and its signature was verified there.
+            known = self._source.notes.get(body.checkpoint)
+            checkpoint = known or open_checkpoint(body.checkpoint, self._source.trusted.key, self._source.origin)
+        except InvalidData as error:
+            detail = f"it keeps a checkpoint that {self._source.origin} never signed: {error}"
+            return None, [Finding(What.INVENTED, self._layer, where, detail, origin=self._holder.origin, index=index)]
+        if self._own is None:
+            self._own = prefix_roots(self._source.leaves, range(len(self._source.leaves) + 1))
+        if self._own.get(checkpoint.size, checkpoint.root) != checkpoint.root:
+            self._forked.append((checkpoint.size, where))
+        if checkpoint.size > self._longest:
+            self._longest, self._kept_in = checkpoint.size, where
+        return checkpoint.size, []
+
+    def covers(self, index: int) -> bool:
+        """Whether a signed checkpoint over that record is kept, be it on the source's tree or not."""
+        return index < self._longest
+
+    def forked_above(self, index: int) -> bool:
+        """Whether a signed checkpoint is kept that covers `index` and lies off the source's tree."""
+        return any(size > index for size, _ in self._forked)
+
+    def forked(self) -> list[Finding]:
+        """The first checkpoint that lies off the source's tree; no finding where an anchor says so as well."""
+        if not self._forked or any(one.what is What.FORKED for one in self._source.findings):
+            return []
+        size, kept_in = self._forked[0]
+        origin = self._source.origin
+        detail = f"its key signed another root at this size than that of its records, see {kept_in}"
+        return [Finding(What.FORKED, Layer.LOG, f"checkpoint of {origin}, size {size}", detail, origin=origin)]
+
+    def rolled_back(self) -> list[Finding]:
+        """The source is shorter than a kept checkpoint; no finding where an anchor says so as well."""
+        source = self._source
+        if not self._kept_in or any(one.what is What.ROLLED_BACK for one in source.findings):
+            return []
+        detail = f"its key signed size {self._longest}, see {self._kept_in}; it ends at size {source.size}"
+        where = f"{source.origin} from record {source.size} on"
+        return [Finding(What.ROLLED_BACK, Layer.LOG, where, detail, origin=source.origin, index=source.size)]

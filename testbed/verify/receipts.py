@@ -1,0 +1,88 @@
+"""Checks the log of receipts: each proves by itself that the contract accepted a checkpoint, and in which block."""
+
+from collections.abc import Callable, Mapping, Sequence
+
+from testbed.chain.proofs import header_fields
+from testbed.chain.receipts import ProvenReceipt, check_receipt
+from testbed.chain.steps import Anchoring, Mined
+from testbed.core.bodies import AnchorReceipt
+from testbed.core.errors import InvalidData
+from testbed.core.finding import Finding, Layer, Verdict, What
+from testbed.keys.checkpoint import open_checkpoint
+from testbed.keys.ed25519 import VerifierKey
+from testbed.verify.evidence import ChainEvidence
+from testbed.verify.log import CheckedLog
+from testbed.verify.trust import TrustedChain, TrustedLog
+
+Accepted = Sequence[tuple[Mined, Anchoring]]
+"""What the contract accepted by the journal, in its order: the steps whose proofs hold."""
+
+
+def check_receipts(
+    receipts: CheckedLog,
+    trusted: TrustedChain,
+    logs: Sequence[TrustedLog],
+    accepted: Accepted | None,
+    chain: ChainEvidence | None,
+    slot_of: Callable[[str], bytes],
+) -> tuple[list[Finding], list[ProvenReceipt]]:
+    """Check each receipt by itself, against the journal's anchor in its place, and against the chain's blocks.
+
+    accepted: None where the journal could not be read, or is a finding already; chain: None where it could not be read,
+    or is a finding already. Returns also what is proved. The journal may be ahead of the receipts by its newest round;
+    receipts of blocks above the chain's height came while the bench was read.
+    """
+    keys = {log.origin: log.key for log in logs}
+    wrong: list[tuple[What, Layer, int, str]] = []
+    proved: list[ProvenReceipt] = []
+    count = 0
+    for index in sorted(receipts.genuine):
+        body = receipts.genuine[index].body
+        if not isinstance(body, AnchorReceipt):
+            continue
+        place, count = count, count + 1
+        try:
+            proven = _prove(body, trusted, keys, slot_of)
+        except InvalidData as error:
+            wrong.append((What.SUBSTITUTED, Layer.ANCHOR, index, f"it does not prove what it says: {error}"))
+            continue
+        proved.append(proven)
+        block = chain.blocks.get(proven.height) if chain is not None else None
+        if block is not None and block.hash != proven.block_hash:
+            said = f"block {block.hash.hex()} stands at height {proven.height}; its own header and proofs hold"
+            wrong.append((What.REWRITTEN, Layer.CHAIN, index, said))
+        elif block is not None and chain is not None and proven.height > chain.height:
+            continue
+        elif accepted is not None and len(receipts.genuine) == receipts.size:
+            wrong += _against_journal(index, place, proven, accepted)
+    if not wrong:
+        return [], proved
+    what, layer, index, said = wrong[0]
+    more = f"; {len(wrong) - 1} more receipt(s) are wrong as well" if len(wrong) > 1 else ""
+    where = f"record {index} of {receipts.origin}"
+    return [Finding(what, layer, where, said + more, Verdict.FALSIFIED, receipts.origin, index)], proved
+
+
+def _prove(
+    body: AnchorReceipt, trusted: TrustedChain, keys: Mapping[str, VerifierKey], slot_of: Callable[[str], bytes]
+) -> ProvenReceipt:
+    key = keys.get(body.origin)
+    if key is None:
+        raise InvalidData(f"the trust file has no log {body.origin}")
+    checkpoint = open_checkpoint(body.checkpoint, key, body.origin)
+    slot = slot_of(body.origin)
+    return check_receipt(body, trusted.contract, slot, trusted.code_hash, checkpoint.size, checkpoint.root)
+
+
+def _against_journal(
+    index: int, place: int, proven: ProvenReceipt, accepted: Accepted
+) -> list[tuple[What, Layer, int, str]]:
+    if place >= len(accepted):
+        said = f"the journal has {len(accepted)} anchors only: it was cut off, and this one is proved"
+        return [(What.ROLLED_BACK, Layer.ANCHOR, index, said)]
+    mined, anchoring = accepted[place]
+    theirs = (anchoring.origin, anchoring.size, anchoring.root, header_fields(mined.header).hash)
+    if (proven.origin, proven.size, proven.root, proven.block_hash) != theirs:
+        said = f"the journal has size {anchoring.size} of {anchoring.origin}, block {mined.height}, in its place"
+        return [(What.SUBSTITUTED, Layer.ANCHOR, index, said)]
+    return []
