@@ -2,7 +2,7 @@
 
 .DEFAULT_GOAL := help
 .NOTPARALLEL:
-.PHONY: help testbed demo test check deep known-part bench contracts lock setup clean
+.PHONY: help testbed demo test check judges deep known-part bench contracts lock setup clean
 MAKEFLAGS += --no-print-directory
 
 # A Python that can make the environment: with venv and pip's installer, and not newer than what the locks have wheels for.
@@ -28,10 +28,13 @@ demo: setup ## a short bench that is recorded, verified, falsified and verified 
 	@exec $(IN)/testbed demo
 
 test: setup ## every quick test; JOBS=2 at a time, ARGS="..." goes to pytest
-	@$(IN)/python -m pytest -n "$(JOBS)" --dist worksteal -m "not deep" $(ARGS)
+	@$(IN)/python -m pytest -n "$(JOBS)" --dist worksteal -m "not deep and not judges" $(ARGS)
 
 check: setup ## what CI runs: linters, types, layers, contracts, then every quick test
 	@$(IN)/python .ci/check.py -n "$(JOBS)" --dist worksteal $(ARGS)
+
+judges: setup ## foreign programs of Debian's packages judge the servers; installs them where it may (root)
+	@$(IN)/python .ci/judges.py $(ARGS)
 
 deep: known-part setup ## slow tests, a part at a time: PART=...; without it, the list of parts
 	@$(IN)/python -m pytest -m deep --timeout 7200 "tests/deep/test_$(PART).py" $(ARGS)

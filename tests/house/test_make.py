@@ -49,6 +49,7 @@ def test_every_target_is_phony(root: Path) -> None:
         ("demo", "testbed demo"),
         ("test", "-m pytest"),
         ("check", ".ci/check.py"),
+        ("judges", ".ci/judges.py"),
         ("bench", "tests/bench/run.py"),
         ("contracts", "testbed.chain.compile"),
         ("lock", "uv pip compile"),
