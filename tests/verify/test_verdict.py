@@ -15,7 +15,7 @@ from testbed.verify.evidence import ChainEvidence, Evidence, LogEvidence
 from testbed.verify.trust import Trust
 from testbed.verify.verdict import Report, check
 
-SOURCE, TWIN = "water-cell/gateway", "water-cell/twin"
+SOURCE, TWIN, RECEIPTS = "water-cell/gateway", "water-cell/twin", "water-cell/receipts"
 
 Seen = tuple[What, Layer, str, int | None]
 
@@ -37,6 +37,19 @@ def with_chain(evidence: Evidence, **changes: Any) -> Evidence:  # noqa: ANN401 
     return replace(evidence, chain=replace(evidence.chain, **changes))
 
 
+def without_receipts(trust: Trust) -> Trust:
+    return replace(trust, logs=tuple(log for log in trust.logs if log.origin != RECEIPTS))
+
+
+def before_the_newest_round(evidence: Evidence) -> Evidence:
+    """As the log of receipts was before its last commit."""
+    log = evidence.logs[RECEIPTS]
+    (size, note), _ = log.checkpoints[-2:]
+    return with_log(
+        evidence, RECEIPTS, rows=log.rows[:size], checkpoints=log.checkpoints[:-1], published=note, tiles=None
+    )
+
+
 def rows(evidence: Evidence, origin: str) -> list[Row]:
     return list(evidence.logs[origin].rows)
 
@@ -54,7 +67,8 @@ def test_the_untouched_bench_is_genuine(trust: Trust, evidence: Evidence) -> Non
     assert report.findings == ()
     assert report.verdict is Verdict.GENUINE
     assert report.replayed == 300
-    assert [one.pending for one in report.standings] == [0, 0]
+    # The receipts of the newest round wait for the next one.
+    assert [one.origin for one in report.standings if one.pending] == [RECEIPTS]
 
 
 # What could not be checked.
@@ -101,19 +115,20 @@ def test_one_missing_body_is_named(trust: Trust, evidence: Evidence) -> None:
 
 def test_a_simulated_bench_needs_a_trust_file_that_allows_it(trust: Trust, evidence: Evidence) -> None:
     report = judged(replace(trust, simulated=False), evidence)
-    assert seen(report) == {(What.SIMULATED, Layer.IDENTITY, origin, 0) for origin in (SOURCE, TWIN)}
+    assert seen(report) == {(What.SIMULATED, Layer.IDENTITY, origin, 0) for origin in evidence.logs}
     assert report.verdict is Verdict.INCONCLUSIVE
 
 
 def test_a_journal_cut_to_its_head_is_not_genuine(trust: Trust, evidence: Evidence) -> None:
     report = judged(trust, replace(evidence, journal=()))
     assert report.verdict is not Verdict.GENUINE
-    assert {one.what for one in report.findings} == {What.SUBSTITUTED}
+    # The slots hold what the journal does not, and the receipts prove it.
+    assert {one.what for one in report.findings} == {What.SUBSTITUTED, What.ROLLED_BACK}
 
 
 def test_a_bench_without_any_anchor_is_inconclusive(trust: Trust, evidence: Evidence) -> None:
-    empty = {SOURCE: bytes(32), TWIN: bytes(32)}
-    report = judged(trust, with_chain(replace(evidence, journal=evidence.journal[:1]), slots=empty))
+    empty = dict.fromkeys(evidence.logs, bytes(32))
+    report = judged(without_receipts(trust), with_chain(replace(evidence, journal=evidence.journal[:1]), slots=empty))
     assert {one.what for one in report.findings} == {What.UNANCHORED}
     assert report.verdict is Verdict.INCONCLUSIVE
 
@@ -379,15 +394,21 @@ def test_a_journal_of_another_chain_is_substituted(trust: Trust, evidence: Evide
 
 def test_an_anchor_that_was_sent_and_not_yet_noted_is_no_falsification(trust: Trust, evidence: Evidence) -> None:
     open_step = replace(evidence.journal[-1], mined=None)
-    report = judged(trust, replace(evidence, journal=(*evidence.journal[:-1], open_step)))
+    # The receipts of its round are logged only after it was noted.
+    before = before_the_newest_round(evidence)
+    report = judged(trust, replace(before, journal=(*evidence.journal[:-1], open_step)))
     assert report.findings == ()
-    assert [one.pending > 0 for one in report.standings].count(True) == 1
+    assert [one.origin for one in report.standings if one.pending] == [RECEIPTS]
 
 
 def test_a_contract_that_moved_on_without_the_journal_is_named(trust: Trust, evidence: Evidence) -> None:
     last = _anchoring(evidence, len(evidence.journal) - 1).origin
     report = judged(trust, replace(evidence, journal=evidence.journal[:-1]))
-    assert seen(report) == {(What.SUBSTITUTED, Layer.ANCHOR, last, None)}
+    receipts = evidence.logs[RECEIPTS].rows
+    assert seen(report) == {
+        (What.SUBSTITUTED, Layer.ANCHOR, last, None),
+        (What.ROLLED_BACK, Layer.ANCHOR, RECEIPTS, receipts[-1].index),
+    }
 
 
 def test_findings_read_as_sentences() -> None:
