@@ -191,7 +191,7 @@ def _run(commands: _Commands) -> None:
     )
     command.add_argument("role", metavar="ROLE", help="plc, chain, gateway, reader, twin or anchor")
     _bench(command)
-    command.add_argument("--with-parent", action="store_true", help="also stop when standard input ends")
+    command.add_argument("--with-parent", action="store_true", help="also stop when standard input ends, and log JSON")
 
 
 def _bench(command: argparse.ArgumentParser) -> None:
