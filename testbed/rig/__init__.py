@@ -1,2 +1,1 @@
-"""Composition: a bench file becomes running roles. The only home of pydantic, structlog and
-prometheus_client; imports every room below."""
+"""Composition: a bench file becomes running roles. The only home of pydantic, structlog and prometheus_client."""
