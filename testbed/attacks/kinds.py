@@ -1,4 +1,4 @@
-"""The falsifications by name."""
+"""The falsifications and the lies by name."""
 
 KINDS = {
     "value": "a value in one logged state (--tag, --to)",
@@ -17,3 +17,13 @@ KINDS = {
 
 PLACES = ("first", "middle", "last")
 """Which of the records under the newest anchor."""
+
+LIES = {
+    "values": "a reader logs another value of one tag than it read",
+    "omission": "a reader leaves one scan out of its log",
+    "replay": "a reader logs the values of an old scan as those of the present one",
+    "rewind": "a reader logs an old scan once more, its counter included",
+    "wire": "a man in the middle changes what the PLC answers to a reader",
+    "command": "somebody else writes a set-point, and no log says so",
+}
+"""What each lie is that a running bench can be told. Every signature on it is right."""

@@ -14,6 +14,7 @@ from testbed.core.tags import Value
 from testbed.guard.operator import Operator
 from testbed.rig.bench import Bench
 from testbed.rig.initialize import initialize
+from testbed.rig.meddler import HONEST, Meddler, Ports
 from testbed.rig.operating import operator_log
 from testbed.rig.reading import modbus_reader
 from testbed.rig.recipe import recipe_of
@@ -47,11 +48,13 @@ async def simulate(
     *,
     lying_twin: bool = False,
     commands: Commands | None = None,
+    meddler: Meddler = HONEST,
     progress: Callable[[int], None] | None = None,
 ) -> Simulated:
     """Make the bench ready with seeded keys and run `scans` scans; every record is anchored at the end.
 
-    lying_twin: the twin runs another model under the approved one's name; progress: called with each scan's number.
+    lying_twin: the twin runs another model under the approved one's name; commands: of the operator; meddler: who else
+    has a hand in it; progress: called with each scan's number.
     Raises UsageError where the data folder holds a bench already.
     """
     clock = VirtualClock(START_NS)
@@ -67,10 +70,13 @@ async def simulate(
     try:
         await _start(plc, started)
         await _start(chain, started)
+        await meddler.begin(Ports(plc.modbus.port, plc.opcua.port))
         for reader in bench.readers:
             port = plc.opcua.port if reader.protocol == "opcua" else plc.modbus.port
+            whoever = meddler if reader.name == meddler.at else HONEST
+            port = await whoever.reader_port(port)
             entropy = SeededEntropy(seed, reader.name)
-            reading = ReaderRole(bench, reader.name, clock, entropy, newest, port=port, simulated=True)
+            reading = ReaderRole(bench, reader.name, clock, entropy, newest, port=port, simulated=True, meddler=whoever)
             await _start(reading, started)
         recipe = recipe_of(bench)
         if lying_twin:
@@ -84,6 +90,7 @@ async def simulate(
         async def scan() -> None:
             nonlocal done
             clock.advance(bench.plc.scan_ms * 1_000_000)
+            await meddler.before(done + 1)
             for role in stepped:
                 await role.step()
             done += 1
@@ -94,7 +101,7 @@ async def simulate(
         for before, (tag, value) in sorted((commands or {}).items()):
             while done < before:
                 await scan()
-            device = modbus_reader(bench, port=plc.modbus.port)
+            device = modbus_reader(bench, port=await meddler.operator_port(plc.modbus.port))
             with operator_log(bench, clock, entropy, simulated=True) as log:
                 # Reading it back takes a scan, as it does a person.
                 await Operator("operator", log, device, bench.tags, bench.momentary, scan).write(tag, value)
@@ -104,6 +111,7 @@ async def simulate(
         # As a running bench ends: who writes first stops first, so that the anchor and the node see everything.
         for role in _in_stop_order(started):
             await role.stop()
+        await meddler.close()
     facts = anchor.facts()
     return Simulated(done, int(facts["anchors"]), int(facts["gas"]))
 

@@ -13,6 +13,7 @@ from testbed.record.entry import decode_entry
 from testbed.record.schema import encode_tags, schema_hash
 from testbed.rig.bench import Bench
 from testbed.rig.logs import Configuration, open_log, signing_key
+from testbed.rig.meddler import HONEST, Meddler
 from testbed.rig.paths import Paths
 from testbed.rig.reading import OwnPlc, connection, tags_of
 from testbed.rig.roles.role import Facts, Publishing
@@ -23,7 +24,8 @@ class ReaderRole:
     """Reads the PLC over its socket into the log of the reader `name`.
 
     newest: the newest block that is known, for beacons; port: where the PLC of a simulated bench listens: it runs in
-    this very process. The gateway's log keeps the operator's checkpoints, so that commands stand before what they did.
+    this very process; meddler: whoever took this reader's place. The gateway's log keeps the operator's checkpoints, so
+    that commands stand before what they did.
     """
 
     def __init__(
@@ -36,13 +38,14 @@ class ReaderRole:
         *,
         port: int | None = None,
         simulated: bool,
+        meddler: Meddler = HONEST,
     ) -> None:
         reader = bench.reader(name)
         self.period_s = reader.period_ms / 1000
         tags = tags_of(bench, reader)
         configuration = Configuration(schema_hash(tags), ((CONFIGURATION, encode_tags(tags)),))
         self._log, self._store = open_log(bench, name, configuration, clock, entropy, simulated=simulated)
-        wire = connection(bench, reader, port)
+        wire = meddler.reader(connection(bench, reader, port))
         heartbeat_ns = int(bench.log.heartbeat_s * 1e9)
         beside: list[Beside] = [BeaconWatch(bench.name, newest, clock, heartbeat_ns)]
         self._operator: LogStore | None = None
@@ -53,7 +56,7 @@ class ReaderRole:
         self._gateway = Gateway(
             reader.plc,
             wire if simulated else OwnPlc(bench, wire),
-            self._log,
+            meddler.sink(self._log),
             clock,
             heartbeat_ns,
             _newest_scan(self._store),
