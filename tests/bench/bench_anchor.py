@@ -3,7 +3,8 @@
 The submitter writes and syncs its journal, asks the node for nonce, newest block and proof, and sends one transaction
 a block. The bare loop hands the very same signed transactions to a second node, each right after ours, and waits for
 their receipts. ANCHORS says how many (200 or more); 20000 takes some minutes. The bare node slows down with the machine
-as well, so growth that both show is not ours; the tenths tell a trend from a busy moment.
+as well, so growth that both show is not ours; the tenths tell a trend from a busy moment. Memory is this process's,
+from the first tenth to the end, divided by the anchors between; reading is that of the whole journal, as at a start.
 """
 
 import asyncio
@@ -12,12 +13,14 @@ import os
 import statistics
 import tempfile
 import time
+from array import array
 from pathlib import Path
 
 from testbed.anchor.submitter import Submitter
 from testbed.chain.artifact import load_artifact
 from testbed.chain.devnode import ARGUMENTS, DevNode
 from testbed.chain.journal import Journal
+from testbed.chain.reading import summarize
 from testbed.chain.registry import address_of, contract_address
 from testbed.chain.rpc import Node
 from testbed.chain.steps import Head, Intent
@@ -25,7 +28,8 @@ from testbed.core.checkpoint import Checkpoint
 from testbed.core.clock import SystemClock
 from testbed.keys.checkpoint import sign_checkpoint
 from testbed.keys.ed25519 import SigningKey
-from testbed.merkle.tree import Tree
+from testbed.merkle.growth import growth_path
+from testbed.merkle.tree import CompactRange
 from tests.bench.measure import of, table
 
 KEY = bytes([0x11]) * 32
@@ -39,23 +43,27 @@ def main() -> None:
     """Print the table."""
     count = int(os.environ.get("ANCHORS", "2000"))
     with tempfile.TemporaryDirectory() as folder:
-        bare, ours = asyncio.run(measure(Path(folder), count))
+        bare, ours, grown = asyncio.run(measure(Path(folder), count))
+        started = time.perf_counter()
+        steps = summarize(Path(folder) / "journal.jsonl").steps
+        reading = time.perf_counter() - started
     rows = []
     parts = {f"first {PART}": slice(PART), f"last {PART} of {count:,}": slice(-PART, None)}
     for name, part in parts.items():
         one = of([1 / seconds for seconds in bare[part]], [1 / seconds for seconds in ours[part]])
         rows.append((name, *one.cells()))
     table(("anchors a second, awaited", "bare node", "ours", "ours / bare"), *rows)
-    grown = [statistics.median(seconds[-PART:]) / statistics.median(seconds[:PART]) for seconds in (bare, ours)]
-    print(f"time of the last {PART} / of the first {PART}: bare {grown[0]:.2f}, ours {grown[1]:.2f}")
+    ratios = [statistics.median(seconds[-PART:]) / statistics.median(seconds[:PART]) for seconds in (bare, ours)]
+    print(f"time of the last {PART} / of the first {PART}: bare {ratios[0]:.2f}, ours {ratios[1]:.2f}")
     tenth = max(1, count // 10)
     for name, seconds in (("bare", bare), ("ours", ours)):
         medians = (statistics.median(seconds[at : at + tenth]) for at in range(0, 10 * tenth, tenth))
         print(f"{name}, median of each tenth, ms: {' '.join(f'{1000 * one:.1f}' for one in medians)}")
+    print(f"memory: {grown / (count - tenth):.0f} bytes an anchor; journal of {steps:,} blocks read in {reading:.1f} s")
 
 
-async def measure(folder: Path, count: int) -> tuple[list[float], list[float]]:
-    """Seconds of each anchor, on the bare node and through the submitter, after the deployment."""
+async def measure(folder: Path, count: int) -> tuple[list[float], list[float], int]:
+    """Seconds of each anchor, on the bare node and through the submitter, and bytes that this process grew by."""
     account = address_of(KEY)
     nodes = [await DevNode.start(folder / name, CHAIN_ID, START_S, account) for name in ("ours", "bare")]
     try:
@@ -73,21 +81,32 @@ async def measure(folder: Path, count: int) -> tuple[list[float], list[float]]:
             await one.stop()
 
 
-async def anchored(submitter: Submitter, journal: Journal, other: Node, count: int) -> tuple[list[float], list[float]]:
+async def anchored(
+    submitter: Submitter, journal: Journal, other: Node, count: int
+) -> tuple[list[float], list[float], int]:
     """A log that grows by one record from anchor to anchor."""
-    key, tree = SigningKey.from_seed("bench.example/source", bytes(32)), Tree()
-    bare, ours = [], []
+    key, edge = SigningKey.from_seed("bench.example/source", bytes(32)), CompactRange()
+    bare, ours, first = array("d"), array("d"), 0
     for size in range(1, count + 1):
-        tree.append(hashlib.sha256(size.to_bytes(8, "big")).digest())
-        note = sign_checkpoint(Checkpoint(key.name, size, tree.root()), key)
-        path = tree.consistency_path(size - 1) if size > 1 else []
+        if size == max(1, count // 10):
+            first = resident()
+        added = hashlib.sha256(size.to_bytes(8, "big")).digest()
+        path = growth_path(edge, [added])
+        edge.append(added)
+        root = edge.root()
+        note = sign_checkpoint(Checkpoint(key.name, size, root), key)
         started = time.perf_counter()
-        await submitter.anchor(key.name, size, tree.root(), note, path)
+        await submitter.anchor(key.name, size, root, note, path)
         mined = time.perf_counter()
         await again(other, newest(journal))
         ours.append(mined - started)
         bare.append(time.perf_counter() - mined)
-    return bare, ours
+    return bare.tolist(), ours.tolist(), resident() - first
+
+
+def resident() -> int:
+    """Bytes of memory that this process has, on Linux."""
+    return int(Path("/proc/self/statm").read_text(encoding="ascii").split()[1]) * os.sysconf("SC_PAGE_SIZE")
 
 
 def newest(journal: Journal) -> Intent:
