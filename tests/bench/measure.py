@@ -71,7 +71,8 @@ class Server:
 @contextmanager
 def serving(program: Path, *arguments: str) -> Iterator[Server]:
     """A server that prints its port and ends when its input does."""
-    command = (sys.executable, str(program), *arguments)
+    # A program in another language is started by itself.
+    command = (*((sys.executable,) if program.suffix == ".py" else ()), str(program), *arguments)
     with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE) as process:
         assert process.stdout is not None  # it was asked for
         yield Server(int(process.stdout.readline()), process.pid)
