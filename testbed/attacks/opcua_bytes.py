@@ -19,8 +19,8 @@ _READ_REQUEST = (0, 631)
 _READ_RESPONSE = (0, 634)
 _NODE_SIZES = {0: 1, 1: 3, 2: 6, 4: 18}
 """Bytes of a NodeId after its first one, for the encodings of a fixed size (section 5.2.2.9)."""
-_SCALARS = {1: 1, 2: 1, 3: 1, 4: 2, 5: 2, 6: 4, 7: 4, 8: 8, 9: 8, 10: 4, 11: 8, 13: 8}
-"""Bytes of a scalar Variant by its encoding byte, for those of a fixed size (section 5.2.2.16)."""
+_SCALARS = {0: 0, 1: 1, 2: 1, 3: 1, 4: 2, 5: 2, 6: 4, 7: 4, 8: 8, 9: 8, 10: 4, 11: 8, 13: 8}
+"""Bytes of a scalar Variant by its encoding byte, for those of a fixed size; 0 is null (section 5.2.2.16)."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -145,7 +145,7 @@ def _values(walk: _Walk) -> Iterator[slice | None]:
         mask, value = walk.byte(), None
         if mask & 0x01:
             size = _SCALARS[walk.byte()]
-            value = slice(walk.at, walk.at + size)
+            value = slice(walk.at, walk.at + size) if size else None
             walk.skip(size)
         walk.skip(sum(size for bit, size in ((2, 4), (4, 8), (8, 8), (16, 2), (32, 2)) if mask & bit))
         yield value

@@ -5,7 +5,7 @@ from pathlib import Path
 from typing import TypeAlias
 
 from testbed import __version__
-from testbed.attacks.kinds import KINDS, PLACES
+from testbed.attacks.kinds import KINDS, LIES, PLACES
 
 _Commands: TypeAlias = "argparse._SubParsersAction[argparse.ArgumentParser]"  # noqa: SLF001 - it has no public name
 
@@ -167,11 +167,14 @@ def _demo(commands: _Commands) -> None:
 
 
 def _simulate(commands: _Commands) -> None:
+    lies = "\n".join(f"  {name:12} {what}" for name, what in LIES.items())
     command = commands.add_parser(
         "simulate",
         help="run a bench in lock-step under a virtual clock",
-        description="Runs all roles in one process under a virtual clock, over real sockets and a real node. The same"
-        " seed gives the same bytes. Such a bench says that it is simulated, and so does its trust file.",
+        description="Runs all roles in one process under a virtual clock, over real sockets and a real node.\n"
+        "The same seed gives the same bytes. Such a bench says that it is simulated, and so does its trust file.",
+        epilog=f"lies, with every signature right:\n{lies}",
+        formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     command.add_argument(
         "folder", type=Path, metavar="DIR", help="where bench file, trust file and data go; must be new"
@@ -180,6 +183,9 @@ def _simulate(commands: _Commands) -> None:
     command.add_argument("--scans", type=int, default=3600, metavar="N", help="scans to run (default: 3600)")
     command.add_argument("--seed", type=int, default=1, metavar="N", help="seed of noise, keys and salts (default: 1)")
     command.add_argument("--lying-twin", action="store_true", help="the twin runs another model than it says it runs")
+    command.add_argument("--lie", choices=list(LIES), metavar="KIND", help="tell one lie, see below")
+    command.add_argument("--lie-by", metavar="READER", help="who lies or is lied to (default: whom the twin follows)")
+    command.add_argument("--lie-at", type=int, metavar="SCAN", help="in which scan (default: the middle one)")
     _json(command)
 
 

@@ -11,9 +11,11 @@ from rich.progress import Progress
 
 from testbed.cli.options import make_folder
 from testbed.core.errors import UsageError
-from testbed.rig.bench import load_bench
+from testbed.rig.bench import Bench, load_bench
 from testbed.rig.default import default_text
+from testbed.rig.lies import meddler_of
 from testbed.rig.lockstep import Simulated, simulate
+from testbed.rig.meddler import HONEST, Meddler
 
 
 def execute(options: argparse.Namespace) -> int:
@@ -24,17 +26,25 @@ def execute(options: argparse.Namespace) -> int:
         )
     if options.folder.is_dir() and any(options.folder.iterdir()):
         raise UsageError(f"{options.folder}: there is something in this folder", "name a new one")
-    load_bench(options.bench)
+    _meddler(load_bench(options.bench), options)
     text = default_text() if options.bench is None else options.bench.read_text(encoding="utf-8")
     make_folder(options.folder)
     file = options.folder / "bench.toml"
     file.write_text(text, encoding="utf-8")
     bench = load_bench(file)
+    meddler = _meddler(bench, options)
     begun = time.monotonic()
 
     def run(progress: Callable[[int], None] | None) -> Simulated:
         return asyncio.run(
-            simulate(bench, options.scans, options.seed, lying_twin=options.lying_twin, progress=progress)
+            simulate(
+                bench,
+                options.scans,
+                options.seed,
+                lying_twin=options.lying_twin,
+                meddler=meddler,
+                progress=progress,
+            )
         )
 
     if sys.stdout.isatty() and not options.json:
@@ -53,3 +63,16 @@ def execute(options: argparse.Namespace) -> int:
     )
     print(f"check it with `testbed verify --bench {file}`")
     return 0
+
+
+def _meddler(bench: Bench, options: argparse.Namespace) -> Meddler:
+    """Who tells the lie that was asked for. Raises UsageError for one that cannot be told in this run."""
+    if options.lie is None:
+        for name, given in (("--lie-by", options.lie_by), ("--lie-at", options.lie_at)):
+            if given is not None:
+                raise UsageError(f"{name} {given}: there is no lie", "say which one with --lie KIND")
+        return HONEST
+    scan = (options.scans + 1) // 2 if options.lie_at is None else options.lie_at
+    if scan > options.scans:
+        raise UsageError(f"--lie-at {scan}: there are {options.scans} scans", "lie in one of them")
+    return meddler_of(bench, options.lie, scan, options.lie_by)
