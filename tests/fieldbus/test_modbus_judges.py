@@ -86,6 +86,7 @@ async def test_a_judge_reads_every_table_and_asks_ten_things_at_once(bench: Benc
     assert seen["discrete"] == bench.shown(ModbusTable.DISCRETE_INPUT)
     assert seen["discrete"][5] is True
     assert seen["ten"] == [inputs[at : at + 10] for at in range(10)]
+    assert seen["held"] == [seen["holding"][at : at + 3] for at in range(10)]
     assert seen.get("identity", ["Attestbed"])[0] == "Attestbed"
 
 

@@ -18,6 +18,7 @@ async function read(client) {
     holding: await registers(client.readHoldingRegisters(0, 12)),
     input: await registers(client.readInputRegisters(0, 20)),
     ten: await Promise.all(ten),
+    held: await Promise.all(Array.from({ length: 10 }, (_, at) => registers(client.readHoldingRegisters(at, 3)))),
   };
 }
 

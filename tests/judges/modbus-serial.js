@@ -1,4 +1,4 @@
-// modbus-serial against a Modbus/TCP server: node modbus-serial.js PORT read|write|refused. Prints what it saw as JSON.
+// modbus-serial against a Modbus/TCP server: node modbus-serial.js PORT read|write|refused|watch. Prints what it saw as JSON.
 "use strict";
 
 const ModbusRTU = require("modbus-serial");
@@ -14,6 +14,8 @@ async function read(client) {
   };
   const ten = await Promise.all(Array.from({ length: 10 }, (_, at) => client.readInputRegisters(at, 10)));
   seen.ten = ten.map((answer) => answer.data);
+  const held = await Promise.all(Array.from({ length: 10 }, (_, at) => client.readHoldingRegisters(at, 3)));
+  seen.held = held.map((answer) => answer.data);
   const identity = await client.readDeviceIdentification(2, 0);
   seen.identity = Object.values(identity.data);
   return seen;
@@ -54,12 +56,26 @@ async function refused(client) {
   return seen;
 }
 
+// The input registers of every scan that it meets, by its number, until its own input ends.
+async function watch(client) {
+  let watching = true;
+  process.stdin.on("end", () => (watching = false)).resume();
+  console.log("watching");
+  const scans = {};
+  while (watching) {
+    const { data } = await client.readInputRegisters(0, 20);
+    scans[data[0] * 65536 + data[1]] = data;
+    await new Promise((resolve) => setTimeout(resolve, 5));
+  }
+  return scans;
+}
+
 async function main(port, what) {
   const client = new ModbusRTU();
   await client.connectTCP(LOCAL, { port: Number(port) });
   client.setID(1);
   client.setTimeout(5000);
-  console.log(JSON.stringify(await { read, write, refused }[what](client)));
+  console.log(JSON.stringify(await { read, write, refused, watch }[what](client)));
   client.close(() => {});
 }
 

@@ -3,12 +3,10 @@
 // Prints what it saw as JSON.
 "use strict";
 
-const fs = require("fs");
-const { OPCUACertificateManager } = require("node-opcua-certificate-manager");
 const opcua = require("node-opcua-client");
+const { browsed, connected, set } = require("./opcua-session");
 
-const { AttributeIds, DataType, MessageSecurityMode, NodeClass, SecurityPolicy } = opcua;
-const NAMESPACE = "urn:attestbed:cell";
+const { AttributeIds, DataType, MessageSecurityMode } = opcua;
 const PATIENCE = 5000;
 
 const soon = (promise, what) =>
@@ -16,28 +14,6 @@ const soon = (promise, what) =>
     promise,
     new Promise((_, reject) => setTimeout(() => reject(new Error(`no ${what}`)), PATIENCE).unref()),
   ]);
-
-// Every node of the namespace, from the Objects folder down, by its path of browse names.
-async function browsed(session, index) {
-  const found = {};
-  const below = async (nodeId, path) => {
-    const referenceTypeId = "HierarchicalReferences";
-    const asked = { nodeId, referenceTypeId, includeSubtypes: true, nodeClassMask: 0, resultMask: 63 };
-    const { references } = await session.browse(asked);
-    for (const reference of references ?? []) {
-      const { name, namespaceIndex } = reference.browseName;
-      const type = String(reference.typeDefinition);
-      const key = [...path, name].join(".");
-      if (reference.nodeId.namespace !== index || key in found) {
-        continue;
-      }
-      found[key] = { id: reference.nodeId, kind: NodeClass[reference.nodeClass], type, own: namespaceIndex === index };
-      await below(reference.nodeId, [...path, name]);
-    }
-  };
-  await below(opcua.resolveNodeId("ObjectsFolder"), []);
-  return found;
-}
 
 async function read(session, nodes) {
   const names = Object.keys(nodes).filter((name) => nodes[name].kind === "Variable" && nodes[name].own);
@@ -49,11 +25,6 @@ async function read(session, nodes) {
     sourceTimestamp instanceof Date,
   ]);
   return Object.fromEntries(names.map((name, at) => [name, shown[at]]));
-}
-
-async function set(session, { id: nodeId }, dataType, value) {
-  const attributeId = AttributeIds.Value;
-  return (await session.write({ nodeId, attributeId, value: { value: { dataType, value } } })).name;
 }
 
 async function write(session, nodes) {
@@ -108,27 +79,12 @@ async function subscribe(session, nodes) {
 }
 
 async function main(url, policy, folder, certificate) {
-  const list = { rootFolder: folder, automaticallyAcceptUnknownCertificate: false };
-  const trusted = new OPCUACertificateManager(list);
-  await trusted.initialize();
-  if (certificate !== undefined) {
-    await trusted.trustCertificate(fs.readFileSync(certificate));
-  }
-  const client = opcua.OPCUAClient.create({
-    applicationName: "judge",
-    securityPolicy: SecurityPolicy[policy],
-    securityMode: policy === "None" ? MessageSecurityMode.None : MessageSecurityMode.SignAndEncrypt,
-    clientCertificateManager: trusted,
-    connectionStrategy: { maxRetry: 0 },
-    endpointMustExist: true,
-  });
-  await client.connect(url);
+  const { client, session, leave } = await connected(url, policy, folder, certificate);
   const endpoints = (await client.getEndpoints()).map(({ securityMode, securityPolicyUri }) => [
     MessageSecurityMode[securityMode],
     securityPolicyUri.split("#")[1],
   ]);
-  const session = await client.createSession();
-  const nodes = await browsed(session, (await session.readNamespaceArray()).indexOf(NAMESPACE));
+  const nodes = await browsed(session);
   const seen = {
     endpoints,
     nodes: Object.fromEntries(Object.entries(nodes).map(([name, { kind, type }]) => [name, [kind, type]])),
@@ -137,9 +93,7 @@ async function main(url, policy, folder, certificate) {
     called: await call(session, nodes, "start"),
     heard: await subscribe(session, nodes),
   };
-  await session.close();
-  await client.disconnect();
-  await trusted.dispose();
+  await leave();
   console.log(JSON.stringify(seen));
 }
 
