@@ -11,6 +11,7 @@ FAILURES = {
     "UsageError": 2,
     "StoreError": 3,
     "DeviceError": 3,
+    "DeviceRefused": 3,
     "ChainError": 3,
     "NodeUnreachable": 3,
     "Rejected": 3,
@@ -29,7 +30,7 @@ def test_a_failure_carries_its_problem_its_mend_and_an_exit_code(name: str) -> N
 
 
 def test_the_tree_is_the_one_that_is_drawn() -> None:
-    drawn = {line.split()[1]: line for line in (errors.__doc__ or "").splitlines() if "──" in line}
+    drawn = {line.partition("── ")[2].split()[0]: line for line in (errors.__doc__ or "").splitlines() if "──" in line}
     assert drawn.keys() == FAILURES.keys() - {"TestbedError"} | {"InvalidProof", "InvalidSignature"}
     for name, code in FAILURES.items():
         if name in drawn:
