@@ -3,8 +3,10 @@
 The submitter writes and syncs its journal, asks the node for nonce, newest block and proof, and sends one transaction
 a block. The bare loop hands the very same signed transactions to a second node, each right after ours, and waits for
 their receipts. ANCHORS says how many (200 or more); 20000 takes some minutes. The bare node slows down with the machine
-as well, so growth that both show is not ours; the tenths tell a trend from a busy moment. Memory is this process's,
-from the first tenth to the end, divided by the anchors between; reading is that of the whole journal, as at a start.
+as well, so growth that both show is not ours; the tenths tell a trend from a busy moment. Processor time is this
+process's, which others on the machine hardly change: if an anchor costs us more than it did, it shows there. Memory is
+this process's as well, from the first tenth to the end, divided by the anchors between; reading is that of the whole
+journal, as at a start.
 """
 
 import asyncio
@@ -43,7 +45,7 @@ def main() -> None:
     """Print the table."""
     count = int(os.environ.get("ANCHORS", "2000"))
     with tempfile.TemporaryDirectory() as folder:
-        bare, ours, grown = asyncio.run(measure(Path(folder), count))
+        bare, ours, busy, grown = asyncio.run(measure(Path(folder), count))
         started = time.perf_counter()
         steps = summarize(Path(folder) / "journal.jsonl").steps
         reading = time.perf_counter() - started
@@ -53,17 +55,22 @@ def main() -> None:
         one = of([1 / seconds for seconds in bare[part]], [1 / seconds for seconds in ours[part]])
         rows.append((name, *one.cells()))
     table(("anchors a second, awaited", "bare node", "ours", "ours / bare"), *rows)
-    ratios = [statistics.median(seconds[-PART:]) / statistics.median(seconds[:PART]) for seconds in (bare, ours)]
-    print(f"time of the last {PART} / of the first {PART}: bare {ratios[0]:.2f}, ours {ratios[1]:.2f}")
+    grew = [statistics.median(seconds[-PART:]) / statistics.median(seconds[:PART]) for seconds in (bare, ours, busy)]
+    print(
+        f"time of the last {PART} / of the first {PART}: bare {grew[0]:.2f}, ours {grew[1]:.2f}, our processor's"
+        f" {grew[2]:.2f}"
+    )
     tenth = max(1, count // 10)
-    for name, seconds in (("bare", bare), ("ours", ours)):
+    for name, seconds in (("bare", bare), ("ours", ours), ("our processor's", busy)):
         medians = (statistics.median(seconds[at : at + tenth]) for at in range(0, 10 * tenth, tenth))
         print(f"{name}, median of each tenth, ms: {' '.join(f'{1000 * one:.1f}' for one in medians)}")
     print(f"memory: {grown / (count - tenth):.0f} bytes an anchor; journal of {steps:,} blocks read in {reading:.1f} s")
 
 
-async def measure(folder: Path, count: int) -> tuple[list[float], list[float], int]:
-    """Seconds of each anchor, on the bare node and through the submitter, and bytes that this process grew by."""
+async def measure(folder: Path, count: int) -> tuple[list[float], list[float], list[float], int]:
+    """Of each anchor the seconds on the bare node, through the submitter, and of this process's processor time for the
+    latter; and bytes that this process grew by.
+    """
     account = address_of(KEY)
     nodes = [await DevNode.start(folder / name, CHAIN_ID, START_S, account) for name in ("ours", "bare")]
     try:
@@ -83,10 +90,10 @@ async def measure(folder: Path, count: int) -> tuple[list[float], list[float], i
 
 async def anchored(
     submitter: Submitter, journal: Journal, other: Node, count: int
-) -> tuple[list[float], list[float], int]:
+) -> tuple[list[float], list[float], list[float], int]:
     """A log that grows by one record from anchor to anchor."""
     key, edge = SigningKey.from_seed("bench.example/source", bytes(32)), CompactRange()
-    bare, ours, first = array("d"), array("d"), 0
+    bare, ours, busy, first = array("d"), array("d"), array("d"), 0
     for size in range(1, count + 1):
         if size == max(1, count // 10):
             first = resident()
@@ -95,13 +102,14 @@ async def anchored(
         edge.append(added)
         root = edge.root()
         note = sign_checkpoint(Checkpoint(key.name, size, root), key)
-        started = time.perf_counter()
+        started, used = time.perf_counter(), time.process_time()
         await submitter.anchor(key.name, size, root, note, path)
         mined = time.perf_counter()
+        busy.append(time.process_time() - used)
         await again(other, newest(journal))
         ours.append(mined - started)
         bare.append(time.perf_counter() - mined)
-    return bare.tolist(), ours.tolist(), resident() - first
+    return bare.tolist(), ours.tolist(), busy.tolist(), resident() - first
 
 
 def resident() -> int:
