@@ -24,6 +24,7 @@ ARGUMENTS = (
     "--hardfork=cancun",
     "--accounts=0",
     "--prune-history",
+    "--transaction-block-keeper=64",  # of older blocks the headers alone: it would grow by 20 kB a block
     "--disable-default-create2-deployer",
     "--no-cors",
     "--no-request-size-limit",
