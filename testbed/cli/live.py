@@ -21,7 +21,8 @@ from testbed.rig.supervision import Supervised, Supervises, restarts_of, supervi
 
 _LINE_S = 5.0
 _JSON_S = 1.0
-_OWN_COLUMNS = ("pid", "state", "problem")
+_SHOWN_ELSEWHERE = ("pid", "state", "problem", "block", "anchored")
+"""First words of facts that have a column of their own, or stand under the table."""
 _STYLES = {"running": "green", "waiting": "yellow", "down": "bold red"}
 
 Say = Callable[[str], None]
@@ -144,7 +145,8 @@ def _row(status: dict[str, int | str], role: Supervised) -> tuple[str, str, str]
         return "down", role.words, str(status.get("pid", ""))
     if not status:
         return "starting", f"ended: {role.words}" if role.words else "", ""
-    facts = ", ".join(f"{key} {value}" for key, value in status.items() if key not in _OWN_COLUMNS and value != "")
+    told = {key: value for key, value in status.items() if key.split()[0] not in _SHOWN_ELSEWHERE and value != ""}
+    facts = ", ".join(f"{key} {value}" for key, value in told.items())
     return str(status.get("state", "starting")), str(status.get("problem") or facts), str(status.get("pid", ""))
 
 
