@@ -11,7 +11,7 @@ import pytest
 
 from testbed.core.finding import Verdict
 from testbed.rig.auditing import audit
-from testbed.rig.bench import load_bench
+from testbed.rig.bench import RECEIPTS, load_bench
 from testbed.rig.default import default_text
 from testbed.rig.lockstep import Simulated, simulate
 from testbed.rig.paths import Paths
@@ -37,7 +37,7 @@ def digests(folder: Path) -> dict[str, str]:
     bench = load_bench(folder / "bench.toml")
     paths = Paths(bench.data)
     parts = {"trust": bench.trust_file.read_bytes(), "journal": paths.journal.read_bytes()}
-    for role in ("gateway", "twin"):
+    for role in bench.logs:
         with LogStore.read(paths.log(role)) as store:
             parts[f"{role} rows"] = repr(store.snapshot()).encode()
         files = sorted(path for path in paths.tlog(role).rglob("*") if path.is_file())
@@ -60,11 +60,11 @@ def test_an_hour_twice_is_genuine_and_the_same_bytes(tmp_path: Path, capsys: pyt
     with capsys.disabled():
         print(f"\n  {SCANS} scans, twice side by side   {one[1]:7.1f} s and {other[1]:.1f} s")
         print(f"  anchors, gas of each           {one[0].anchors:7d}   {one[0].gas / one[0].anchors:.0f}")
-        print(f"  records, in two logs           {records:7d}")
+        print(f"  records, in {len(bench.logs)} logs             {records:7d}")
         print(f"  verified in                    {checked:7.1f} s, {1000 * checked / records:.3f} s for 1,000 records")
         print(f"  all of it                      {whole:7.1f} s of {WITHIN_S} s")
     assert report.findings == ()
     assert report.verdict is Verdict.GENUINE
     assert report.replayed == SCANS
-    assert [standing.pending for standing in report.standings] == [0, 0]
+    assert [one.origin for one in report.standings if one.pending] == [bench.origin(RECEIPTS)]
     assert whole < WITHIN_S

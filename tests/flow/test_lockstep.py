@@ -1,4 +1,7 @@
-"""Lock-step: an untouched run is genuine, the same seed gives the same bytes, another seed gives others."""
+"""Lock-step: an untouched run is genuine, the same seed gives the same bytes, another seed gives others.
+
+All roles take part: two readers on two protocols, an operator, the twin, the anchor with its log of receipts.
+"""
 
 import asyncio
 import multiprocessing
@@ -7,22 +10,38 @@ from pathlib import Path
 
 import pytest
 
+from testbed.core.bodies import CONFIRMED, INTENDED, Body, Command
+from testbed.core.entry import Row
 from testbed.core.errors import UsageError
 from testbed.core.finding import Verdict
+from testbed.record.bodies import decode_body
+from testbed.record.entry import decode_entry
 from testbed.rig.auditing import audit
-from testbed.rig.bench import load_bench
+from testbed.rig.bench import RECEIPTS, load_bench
 from testbed.rig.default import default_text
-from testbed.rig.lockstep import simulate
+from testbed.rig.lockstep import Commands, simulate
 from testbed.rig.paths import Paths
 from testbed.store.sqlite import LogStore
 
 SCANS = 3600
+FEW = 30
+COMMANDS: Commands = {
+    5: ("control.level_setpoint", 1.2),
+    20: ("control.mode", 1),
+    400: ("manual.pump_speed", 55.5),
+    1000: ("control.mode", 2),
+    2000: ("estop.pressed", True),
+    2500: ("estop.pressed", False),
+    2501: ("control.reset", True),  # which the PLC takes back by itself
+}
+"""What the operator does, as far as a run goes."""
 
 
 def run(folder: Path, scans: int, seed: int) -> None:
     folder.mkdir()
     (folder / "bench.toml").write_text(default_text(), encoding="utf-8")
-    asyncio.run(simulate(load_bench(folder / "bench.toml"), scans, seed))
+    commands = {before: command for before, command in COMMANDS.items() if before < scans}
+    asyncio.run(simulate(load_bench(folder / "bench.toml"), scans, seed, commands=commands))
 
 
 def bytes_of(folder: Path) -> dict[str, object]:
@@ -34,9 +53,9 @@ def bytes_of(folder: Path) -> dict[str, object]:
         "journal": paths.journal.read_bytes(),
         "genesis": paths.chain_genesis.read_bytes(),
     }
-    for role in ("gateway", "twin", "anchor"):
+    for role in ("anchor", *bench.logs):
         said[f"{role} key"] = paths.key(role).read_bytes()
-    for role in ("gateway", "twin"):
+    for role in bench.logs:
         with LogStore.read(paths.log(role)) as store:
             said[f"{role} rows"] = store.snapshot()
         files = sorted(path for path in paths.tlog(role).rglob("*") if path.is_file())
@@ -59,12 +78,21 @@ def test_the_same_seed_gives_the_same_bytes_and_a_genuine_bench(tmp_path: Path) 
     assert report.findings == ()
     assert report.verdict is Verdict.GENUINE
     assert report.replayed == SCANS
-    assert [standing.pending for standing in report.standings] == [0, 0]
+    assert {one.origin for one in report.standings} == {bench.origin(name) for name in bench.logs}
+    # The newest round's receipts are never anchored: that would make receipts anew.
+    assert [one.origin for one in report.standings if one.pending] == [bench.origin(RECEIPTS)]
+    with LogStore.read(Paths(bench.data).log(bench.operator.name)) as store:
+        outcomes = [body.outcome for row in store.rows() if isinstance(body := decoded(row), Command)]
+    assert [outcome.partition(":")[0] for outcome in outcomes] == [INTENDED, CONFIRMED] * len(COMMANDS)
+
+
+def decoded(row: Row) -> Body:
+    return decode_body(decode_entry(row.entry).kind, row.body or b"")
 
 
 def test_another_seed_gives_other_bytes(tmp_path: Path) -> None:
     for name, seed in (("one", 1), ("other", 2)):
-        run(tmp_path / name, 30, seed)
+        run(tmp_path / name, FEW, seed)
     one, other = bytes_of(tmp_path / "one"), bytes_of(tmp_path / "other")
     assert [part for part in one if one[part] == other[part]] == []
 
