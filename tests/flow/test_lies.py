@@ -1,0 +1,168 @@
+"""Every lie is told to a bench of two readers in one scan, and two scans later verify has found it, and only it."""
+
+import asyncio
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+from asyncua import ua
+from asyncua.client.client import Client
+
+from testbed.core.finding import Finding, Layer, Verdict, What
+from testbed.rig.auditing import audit
+from testbed.rig.bench import Bench, load_bench
+from testbed.rig.default import default_text
+from testbed.rig.lies import AlteredCommands, meddler_of
+from testbed.rig.lockstep import Commands, simulate
+from testbed.rig.meddler import HONEST, Meddler, Ports
+from testbed.rig.paths import Paths
+from testbed.verify.verdict import Report
+
+SEED = 3
+SCAN = 5
+"""In which the lie is told."""
+LATER = 2
+"""Scans after it."""
+GATEWAY, READER = "water-cell/gateway", "water-cell/reader"
+SETPOINT = "control.level_setpoint"
+COMMAND: Commands = {SCAN - 1: (SETPOINT, 1.5)}
+"""An operator's, who writes before that scan."""
+FIRST = {GATEWAY: 4, READER: 3}
+"""Index of the first scan's state: genesis, tags, beacon, and in the gateway's log the operator's checkpoint."""
+
+MakeMeddler = Callable[[Bench], Meddler]
+
+
+def honest(_: Bench) -> Meddler:
+    return HONEST
+
+
+def telling(kind: str, by: str | None = None, tag: str | None = None) -> MakeMeddler:
+    return lambda bench: meddler_of(bench, kind, SCAN, by, tag)
+
+
+class OpcUaStranger(Meddler):
+    """Somebody with an OPC UA client, who writes a set-point before the scan."""
+
+    async def begin(self, ports: Ports) -> None:
+        self._port = ports.opcua
+
+    async def before(self, scan: int) -> None:
+        if scan == SCAN:
+            async with Client(f"opc.tcp://127.0.0.1:{self._port}/attestbed") as client:
+                node = client.get_node(ua.NodeId(ua.String("cell.control.level_setpoint"), ua.Int16(2)))
+                await node.write_value(ua.DataValue(ua.Variant(1.5, ua.VariantType.Float)))
+
+
+def altered(bench: Bench) -> Meddler:
+    return AlteredCommands(next(tag for tag in bench.tags if tag.name == SETPOINT))
+
+
+def run(folder: Path, make: MakeMeddler, commands: Commands | None = None, scans: int = SCAN + LATER) -> Report:
+    folder.mkdir()
+    (folder / "bench.toml").write_text(default_text(), encoding="utf-8")
+    bench = load_bench(folder / "bench.toml")
+    asyncio.run(simulate(bench, scans, SEED, meddler=make(bench), commands=commands))
+    return asyncio.run(audit(bench, bench.trust_file)).report
+
+
+def record(origin: str, number: int = SCAN) -> str:
+    """Where the state of that scan stands in a log from which nothing is missing before it."""
+    return f"record {FIRST[origin] + number - 1} of {origin}"
+
+
+def assert_only(report: Report, *expected: tuple[What, Layer]) -> tuple[Finding, ...]:
+    assert sorted((one.what.value, one.layer.value) for one in report.findings) == sorted(
+        (what.value, layer.value) for what, layer in expected
+    ), [str(one) for one in report.findings]
+    assert report.verdict is Verdict.INCONCLUSIVE
+    assert {one.verdict for one in report.findings} == {Verdict.INCONCLUSIVE}
+    return report.findings
+
+
+def assert_disagreed(report: Report) -> str:
+    """The one finding is that two readers disagree, and it blames neither of them alone; what it says."""
+    (found,) = assert_only(report, (What.DISAGREED, Layer.WIRE))
+    said = str(found)
+    assert GATEWAY in said
+    assert READER in said
+    assert said.endswith("either reader or either wire")
+    # It is no log's own: no origin is blamed.
+    assert (found.origin, found.index) == ("", None)
+    return said
+
+
+@pytest.mark.parametrize("by", ["gateway", "reader"])
+@pytest.mark.parametrize("kind", ["values", "replay", "wire"])
+def test_values_that_were_not_so(tmp_path: Path, kind: str, by: str) -> None:
+    said = assert_disagreed(run(tmp_path / "bench", telling(kind, by, "tank1.level")))
+    assert f"{record(GATEWAY)} and {record(READER)}" in said
+    assert f"of scan {SCAN}, boot 1, the one has tank1.level = " in said
+    assert "more time" not in said
+
+
+@pytest.mark.parametrize("by", ["gateway", "reader"])
+def test_a_scan_that_one_reader_leaves_out(tmp_path: Path, by: str) -> None:
+    said = assert_disagreed(run(tmp_path / "bench", telling("omission", by)))
+    liar, other = (GATEWAY, READER) if by == "gateway" else (READER, GATEWAY)
+    before = FIRST[liar] + SCAN - 2
+    assert f"between records {before} and {before + 1} of {liar}: it lacks scan {SCAN}, boot 1" in said
+    assert f"{record(other)} has it" in said
+
+
+@pytest.mark.parametrize("by", ["gateway", "reader"])
+def test_an_old_scan_that_comes_again(tmp_path: Path, by: str) -> None:
+    said = assert_disagreed(run(tmp_path / "bench", telling("rewind", by)))
+    liar, other = (GATEWAY, READER) if by == "gateway" else (READER, GATEWAY)
+    assert f"{record(liar)}: scan {SCAN - 2}, boot 1, comes again" in said
+    assert other in said
+
+
+def assert_unexplained(report: Report, *, records_before: int = 0, became: str) -> None:
+    """records_before: in the gateway's log, beside the states, between the first one and this one."""
+    (found,) = assert_only(report, (What.UNEXPLAINED, Layer.PLC))
+    assert (found.origin, found.index) == (GATEWAY, FIRST[GATEWAY] + SCAN - 1 + records_before)
+    assert f"{SETPOINT} went from 1 m to {became} m" in found.detail
+    assert "no logged command says so: the PLC's program, somebody else on the wire, or the gateway" in found.detail
+
+
+def test_a_set_point_that_a_stranger_writes_by_modbus(tmp_path: Path) -> None:
+    assert_unexplained(run(tmp_path / "bench", telling("command", tag=SETPOINT)), became="2")
+
+
+def test_a_set_point_that_a_stranger_writes_by_opc_ua(tmp_path: Path) -> None:
+    assert_unexplained(run(tmp_path / "bench", lambda _: OpcUaStranger()), became="1.5")
+
+
+def test_a_command_that_is_altered_on_its_way(tmp_path: Path) -> None:
+    # The operator's own checkpoint stands before it.
+    assert_unexplained(run(tmp_path / "bench", altered, COMMAND), records_before=1, became="0.5")
+
+
+def test_a_set_point_that_only_the_gateway_is_shown(tmp_path: Path) -> None:
+    report = run(tmp_path / "bench", telling("wire", "gateway", SETPOINT))
+    found = assert_only(report, (What.DISAGREED, Layer.WIRE), (What.UNEXPLAINED, Layer.PLC))
+    assert all(f"{record(GATEWAY)}" in one.where and SETPOINT in one.detail for one in found)
+
+
+@pytest.mark.parametrize("commands", [None, COMMAND], ids=["nobody commands", "the operator commands"])
+def test_the_same_run_without_a_lie_is_genuine(tmp_path: Path, commands: Commands | None) -> None:
+    report = run(tmp_path / "bench", honest, commands)
+    assert report.findings == ()
+    assert report.verdict is Verdict.GENUINE
+
+
+def test_men_in_the_middle_who_change_nothing_are_not_seen(tmp_path: Path) -> None:
+    """Their relays are in the way all the time, and their scan does not come."""
+    later = SCAN + LATER + 1
+    for by in ("gateway", "reader"):
+        report = run(tmp_path / by, lambda bench, by=by: meddler_of(bench, "wire", later, by))  # type: ignore[misc]
+        assert (report.verdict, report.findings) == (Verdict.GENUINE, ())
+
+
+def test_a_lie_is_the_same_lie_again(tmp_path: Path) -> None:
+    reports = [run(tmp_path / name, telling("wire", "reader")) for name in ("one", "other")]
+    assert reports[0] == reports[1]
+    for part in (*(f"{log}/tlog/checkpoint" for log in ("gateway", "reader", "twin")), "anchor/journal.jsonl"):
+        one, other = (Paths(load_bench(tmp_path / name / "bench.toml").data) for name in ("one", "other"))
+        assert (one.data / part).read_bytes() == (other.data / part).read_bytes(), part
