@@ -5,6 +5,8 @@ from __future__ import annotations
 import asyncio
 import os
 import signal
+import time
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
@@ -49,7 +51,7 @@ async def test_a_node_that_hangs_is_waited_for(bench: Bench, dev: DevNode, unint
     def hang(name: str) -> None:
         asked.append(name)
         if name == method and asked.count(name) == which:
-            os.kill(dev.pid, signal.SIGSTOP)
+            stop(dev.pid)
 
     bench.node.hook = hang
     try:
@@ -67,6 +69,19 @@ async def test_a_node_that_hangs_is_waited_for(bench: Bench, dev: DevNode, unint
         await bench.round(name)
     assert bench.hashes() == uninterrupted
     assert (await bench.check()).findings == []
+
+
+def stop(pid: int) -> None:
+    """Stop every thread of a process; the signal alone takes its time, and an answer may come meanwhile."""
+    os.kill(pid, signal.SIGSTOP)
+    deadline = time.monotonic() + 20
+    while any(state(thread) != "T" for thread in Path(f"/proc/{pid}/task").iterdir()):
+        assert time.monotonic() < deadline
+
+
+def state(thread: Path) -> str:
+    """The letter behind the name, proc(5)."""
+    return (thread / "stat").read_text(encoding="utf-8").rpartition(") ")[2][:1]
 
 
 async def caught_up(bench: Bench) -> None:
