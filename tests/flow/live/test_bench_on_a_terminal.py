@@ -27,8 +27,8 @@ def test_the_live_table_and_ctrl_c(make_bench: MakeBench, recorded: LiveBench) -
     )
     os.close(theirs)
     try:
-        shown = _read_until(ours, "anchored water-cell/twin")
-        for role in ("plc", "chain", "gateway", "twin", "anchor"):
+        shown = _read_until(ours, ", anchors ")
+        for role in ("plc", "chain", "gateway", "reader", "twin", "anchor"):
             assert role in shown
         assert "Ctrl-C stops it" in shown
         os.write(ours, b"\x03")
