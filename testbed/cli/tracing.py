@@ -9,6 +9,9 @@ from testbed.core.tags import Tag
 from testbed.fieldbus.registers import decode
 from testbed.verify.trace import Trace
 
+_END = 253_402_300_800
+"""The year 10000, s since 1970: a node may give a block any time, and no calendar goes on for ever."""
+
 
 def trace_as_text(found: Trace, tags: Sequence[Tag]) -> str:
     """For a person."""
@@ -24,7 +27,8 @@ def trace_as_text(found: Trace, tags: Sequence[Tag]) -> str:
         f"leaf        {found.leaf.hex()}   SHA-256(00 || entry)",
     ]
     if found.checkpoint is None:
-        return "\n".join([*lines, "checkpoint  pending: no confirmed anchor covers this record yet"])
+        lines.append("checkpoint  pending: no confirmed anchor covers this record yet")
+        return "\n".join([*lines, *_logged(found)])
     lines += [f"path        {digest.hex()}" for digest in found.path] or ["path        empty: the only leaf"]
     size = found.checkpoint.size
     lines.append(f"checkpoint  {found.checkpoint.origin}, size {size}, root {found.checkpoint.root.hex()}")
@@ -32,12 +36,31 @@ def trace_as_text(found: Trace, tags: Sequence[Tag]) -> str:
         lines.append("block       not seen: the chain could not be read, or holds another one; see the findings")
     else:
         anchor = found.anchor
-        when = time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime(anchor.time))
         lines += [
             f"transaction 0x{anchor.transaction.hex()}   {anchor.gas} gas for {anchor.records} records",
-            f"block       {anchor.block}, 0x{anchor.block_hash.hex()}, {when}",
+            f"block       {anchor.block}, 0x{anchor.block_hash.hex()}, {_utc(anchor.time)}",
         ]
-    return "\n".join(lines)
+    return "\n".join([*lines, *_logged(found)])
+
+
+def _logged(found: Trace) -> list[str]:
+    """Between which two blocks the record was logged, as far as beacons and anchors tell."""
+    ends = []
+    if found.since is not None:
+        time_ = f" ({_utc(found.since.time)})" if found.since.time is not None else ""
+        ends.append(f"block {found.since.block}{time_}")
+    if found.anchor is not None:
+        ends.append(f"block {found.anchor.block} ({_utc(found.anchor.time)})")
+    if not ends:
+        return []
+    words = "between" if len(ends) == 2 else "after" if found.anchor is None else "before"
+    return [f"logged      {words} {' and '.join(ends)}"]
+
+
+def _utc(seconds: int) -> str:
+    if seconds >= _END:
+        return f"{seconds} s since 1970"
+    return time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime(seconds))
 
 
 def trace_as_json(found: Trace) -> dict[str, object]:
@@ -60,6 +83,7 @@ def trace_as_json(found: Trace) -> dict[str, object]:
         "block": None
         if anchor is None
         else {"number": anchor.block, "hash": anchor.block_hash.hex(), "time": anchor.time},
+        "since": None if found.since is None else {"number": found.since.block, "time": found.since.time},
         "gas": None if anchor is None else anchor.gas,
     }
 

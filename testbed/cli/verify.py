@@ -15,10 +15,12 @@ from testbed.core.finding import Finding, Verdict
 from testbed.rig.auditing import audit
 from testbed.rig.bench import Bench
 from testbed.verify.trace import trace
+from testbed.verify.trust import LogRole
 from testbed.verify.verdict import Report, Standing
 
+_ONE_READER = "a lie told to the gateway on the wire: its log says what it read, not what the machine did"
+_TWO_READERS = "a lie told identically to both readers: their logs say what they read, not what the machine did"
 _NOT_PROVED = """\
-not proved  a lie told to the gateway on the wire: its log says what it read, not what the machine did
             anything that no confirmed anchor covers yet: whoever holds a log's key could still rewrite it
             independence of the chain: a dev node run by the same people orders and keeps, it is no third party"""
 
@@ -74,6 +76,8 @@ def print_report(bench: Bench, report: Report, seconds: float) -> None:
     chain = f"up to block {report.height}" if report.height is not None else "without a chain"
     print(f"            {report.blocks} anchors checked {chain}{_gas(report)}")
     print(f"evidence    {near(bench.data)}: logs and tiles by role, anchor/journal.jsonl   ({seconds:.1f} s)")
+    readers = sum(one.role in (LogRole.GATEWAY, LogRole.READER) for one in report.standings)
+    print(f"not proved  {_TWO_READERS if readers > 1 else _ONE_READER}")
     print(_NOT_PROVED)
 
 

@@ -25,6 +25,7 @@ def check_beacons(
     the chain, None where it could not be read: then a block that nobody knows says nothing.
     """
     wrong: list[tuple[int, str]] = []
+    newest = -1
     for index, beacon in beacons_of(log):
         found = known.get(beacon.number, ())
         if beacon.chain_id != trusted.chain_id:
@@ -35,6 +36,11 @@ def check_beacons(
         elif not found and height is not None:
             said = f"it names block {beacon.number}, which neither chain (up to {height}) nor journal nor receipts have"
             wrong.append((index, said))
+        elif beacon.number < newest and height is not None:
+            wrong.append(
+                (index, f"it names block {beacon.number} as the newest one, behind a beacon of block {newest}")
+            )
+        newest = max(newest, beacon.number)
     if not wrong:
         return []
     index, said = wrong[0]

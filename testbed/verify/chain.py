@@ -21,7 +21,8 @@ class CheckedChain:
     anchored: by origin, in order, what the contract accepted; confirmed: the largest anchored size by origin that a
     reachable chain was seen to hold deep enough; held: by (origin, size), the blocks of anchors that the chain was seen
     to hold; accepted: all anchors by the journal, in its order, None where one of its steps is a finding; hashes: of
-    blocks, by number, as the journal proves them; gas: used by all anchors.
+    blocks, by number, as the journal proves them; times: of every block that was seen, by its hash, s; gas: used by all
+    anchors.
     """
 
     anchored: dict[str, list[Anchored]] = field(default_factory=dict)
@@ -29,6 +30,7 @@ class CheckedChain:
     held: dict[tuple[str, int], Mined] = field(default_factory=dict)
     accepted: list[tuple[Mined, Anchoring]] | None = None
     hashes: dict[int, set[bytes]] = field(default_factory=dict)
+    times: dict[bytes, int] = field(default_factory=dict)
     height: int | None = None
     anchors: int = 0
     gas: int = 0
@@ -55,12 +57,14 @@ def check_chain(trusted: TrustedChain, evidence: Evidence) -> CheckedChain:
     proven, doubtful = _check_journal(trusted, evidence.journal, result, own_node=own_node)
     for mined, _ in proven:
         result.hashes.setdefault(mined.height, set()).add(mined.block_hash)
+        result.times[mined.block_hash] = mined.timestamp
     if not result.findings:
         result.accepted = [(mined, anchoring) for mined, anchoring in proven if anchoring is not None]
     if evidence.chain is None:
         result.findings.append(_open(What.UNREACHABLE, Layer.CHAIN, "chain", evidence.chain_problem))
         return result
     result.height = evidence.chain.height
+    result.times |= {header.hash: header.timestamp for header in evidence.chain.blocks.values()}
     held = _check_blocks(trusted, proven, evidence.journal_head, evidence.chain, result)
     if held == len(proven):
         _check_slots(proven, doubtful, evidence.journal, evidence.chain, result)

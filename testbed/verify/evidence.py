@@ -42,7 +42,10 @@ class ChainEvidence:
 
 @dataclass(frozen=True, slots=True)
 class Evidence:
-    """Everything that a check reads. A part that could not be had says why in its place."""
+    """Everything that a check reads. A part that could not be had says why in its place.
+
+    reading_ns: how long it took to read the logs, one after another, ns.
+    """
 
     # Not in the repr: asyncio.run makes one of what it returns, and these may be hundreds of megabytes.
     logs: dict[str, LogEvidence] = field(repr=False)
@@ -51,3 +54,4 @@ class Evidence:
     journal_problem: str
     chain: ChainEvidence | None
     chain_problem: str
+    reading_ns: int = 0

@@ -1,5 +1,6 @@
 """Reads a bench's files and its node, without writing to either, also while the bench runs."""
 
+import time
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import suppress
 from pathlib import Path
@@ -40,7 +41,7 @@ async def gather(
     A bench may run meanwhile, so what is read first is covered by what is read later: anchors, which name sizes of all
     logs; the twins' logs, which name records of the gateway's; readers' logs, which keep the operator's checkpoints;
     the operator's; the receipts. Receipts and beacons may name blocks that came after the chain was read: those are
-    read last.
+    read last. Without a chain no height says which receipts came later, so there the journal must not grow meanwhile.
     """
     contents, journal_problem = _journal(journal)
     chain, chain_problem = None, node_problem
@@ -51,8 +52,13 @@ async def gather(
             chain_problem = error.problem
         except InvalidData as error:
             chain_problem = f"{node.url} does not answer as a node should: {error}"
-    order = sorted(trust.logs, key=lambda log: _ORDER.index(log.role))
-    logs = {log.origin: read_log(log.origin, *folders[log.origin]) for log in order if log.origin in folders}
+    logs, reading_ns = _logs(trust, folders)
+    for _ in range(_TRIES if chain is None else 0):
+        again, again_problem = _journal(journal)
+        if _mark(again) == _mark(contents):
+            break
+        contents, journal_problem = again, again_problem
+        logs, reading_ns = _logs(trust, folders)
     if node is not None and chain is not None:
         try:
             await _read_named_blocks(node, chain, logs.values())
@@ -65,7 +71,21 @@ async def gather(
         journal_problem=journal_problem,
         chain=chain,
         chain_problem=chain_problem,
+        reading_ns=reading_ns,
     )
+
+
+def _logs(trust: Trust, folders: Mapping[str, tuple[Path, Path]]) -> tuple[dict[str, LogEvidence], int]:
+    """All logs, in the order in which they cover one another, and how long it took, ns."""
+    begun = time.monotonic_ns()
+    order = sorted(trust.logs, key=lambda log: _ORDER.index(log.role))
+    logs = {log.origin: read_log(log.origin, *folders[log.origin]) for log in order if log.origin in folders}
+    return logs, time.monotonic_ns() - begun
+
+
+def _mark(contents: Contents | None) -> object:
+    """What differs between two readings of a journal that grew in between."""
+    return None if contents is None else (len(contents.steps), contents.steps[-1:])
 
 
 async def _read_named_blocks(node: Node, chain: ChainEvidence, logs: Iterable[LogEvidence]) -> None:

@@ -30,7 +30,7 @@ def check_receipts(
 
     accepted: None where the journal could not be read, or is a finding already; chain: None where it could not be read,
     or is a finding already. Returns also what is proved. The journal may be ahead of the receipts by its newest round;
-    receipts of blocks above the chain's height came while the bench was read.
+    receipts of blocks above the chain's height came while the bench was read. A round anchors each log once at most.
     """
     keys = {log.origin: log.key for log in logs}
     wrong: list[tuple[What, Layer, int, str]] = []
@@ -41,6 +41,10 @@ def check_receipts(
         if not isinstance(body, AnchorReceipt):
             continue
         place, count = count, count + 1
+        if body.origin not in keys:
+            # Not a log that the auditor asks about; it counts, so that the others keep their places.
+            wrong += _of_another_log(index, place, body, accepted)
+            continue
         try:
             proven = _prove(body, trusted, keys, slot_of)
         except InvalidData as error:
@@ -55,23 +59,40 @@ def check_receipts(
             continue
         elif accepted is not None and len(receipts.genuine) == receipts.size:
             wrong += _against_journal(index, place, proven, accepted)
+    findings = _missing(receipts, accepted[count:]) if accepted is not None else []
     if not wrong:
-        return [], proved
+        return findings, proved
     what, layer, index, said = wrong[0]
     more = f"; {len(wrong) - 1} more receipt(s) are wrong as well" if len(wrong) > 1 else ""
     where = f"record {index} of {receipts.origin}"
-    return [Finding(what, layer, where, said + more, Verdict.FALSIFIED, receipts.origin, index)], proved
+    return [*findings, Finding(what, layer, where, said + more, Verdict.FALSIFIED, receipts.origin, index)], proved
 
 
 def _prove(
     body: AnchorReceipt, trusted: TrustedChain, keys: Mapping[str, VerifierKey], slot_of: Callable[[str], bytes]
 ) -> ProvenReceipt:
-    key = keys.get(body.origin)
-    if key is None:
-        raise InvalidData(f"the trust file has no log {body.origin}")
-    checkpoint = open_checkpoint(body.checkpoint, key, body.origin)
+    checkpoint = open_checkpoint(body.checkpoint, keys[body.origin], body.origin)
     slot = slot_of(body.origin)
     return check_receipt(body, trusted.contract, slot, trusted.code_hash, checkpoint.size, checkpoint.root)
+
+
+def _of_another_log(
+    index: int, place: int, body: AnchorReceipt, accepted: Accepted | None
+) -> list[tuple[What, Layer, int, str]]:
+    if accepted is None or place >= len(accepted) or accepted[place][1].origin == body.origin:
+        return []
+    said = f"it is of {body.origin}, and the journal has an anchor of {accepted[place][1].origin} in its place"
+    return [(What.SUBSTITUTED, Layer.ANCHOR, index, said)]
+
+
+def _missing(receipts: CheckedLog, owed: Accepted) -> list[Finding]:
+    """Anchors without a receipt, beyond the newest round, whose receipts may be under way. Damage speaks for itself."""
+    origins = [anchoring.origin for _, anchoring in owed]
+    if len(receipts.genuine) != receipts.size or not receipts.size or len(set(origins)) == len(origins):
+        return []
+    mined = owed[0][0]
+    detail = f"{len(owed)} anchors of the journal have no receipt, from block {mined.height} on: more than one round"
+    return [Finding(What.MISSING, Layer.ANCHOR, receipts.origin, detail, Verdict.INCONCLUSIVE, receipts.origin)]
 
 
 def _against_journal(

@@ -6,6 +6,7 @@ from testbed.core.checkpoint import Checkpoint
 from testbed.core.errors import UsageError
 from testbed.merkle.proofs import verify_inclusion
 from testbed.merkle.tree import Tree, leaf_hash
+from testbed.verify.beacons import beacons_of
 from testbed.verify.log import CheckedLog
 from testbed.verify.records import Genuine
 from testbed.verify.verdict import Checked
@@ -24,11 +25,19 @@ class Anchor:
 
 
 @dataclass(frozen=True, slots=True)
+class Since:
+    """A block that stood before a record was logged: the log's newest beacon says so. time: s, None if not known."""
+
+    block: int
+    time: int | None
+
+
+@dataclass(frozen=True, slots=True)
 class Trace:
     """One record and everything above it. checkpoint: the first anchored one that covers it, None while it waits.
 
     path: RFC 9162 inclusion path of `leaf` in that checkpoint, checked; anchor: None where the chain was not seen to
-    hold it.
+    hold it; since: None where no beacon stands before the record. It was logged between the two blocks.
     """
 
     origin: str
@@ -37,6 +46,7 @@ class Trace:
     checkpoint: Checkpoint | None
     path: tuple[bytes, ...]
     anchor: Anchor | None
+    since: Since | None
 
 
 def trace(checked: Checked, source: str, seq: int) -> Trace:
@@ -60,18 +70,23 @@ def trace(checked: Checked, source: str, seq: int) -> Trace:
 
 
 def _trace(checked: Checked, log: CheckedLog, record: Genuine) -> Trace:
-    leaf = leaf_hash(record.entry_data)
+    leaf, since = leaf_hash(record.entry_data), _since(checked, log, record)
     size = min((size for size in log.agreed if size > record.index), default=None)
     leaves = [] if size is None else [known for known in log.leaves[:size] if known is not None]
     if size is None or len(leaves) != size:
-        return Trace(log.origin, record, leaf, None, (), None)
+        return Trace(log.origin, record, leaf, None, (), None, since)
     tree = Tree(leaves)
     checkpoint = Checkpoint(log.origin, size, tree.root())
     path = tuple(tree.inclusion_path(record.index))
     verify_inclusion(leaf, record.index, size, path, checkpoint.root)
     mined = checked.chain.held.get((log.origin, size))
     if mined is None:
-        return Trace(log.origin, record, leaf, checkpoint, path, None)
+        return Trace(log.origin, record, leaf, checkpoint, path, None, since)
     records = size - max((other for other in log.agreed if other < size), default=0)
     anchor = Anchor(mined.tx_hash, mined.height, mined.block_hash, mined.timestamp, mined.gas_used, records)
-    return Trace(log.origin, record, leaf, checkpoint, path, anchor)
+    return Trace(log.origin, record, leaf, checkpoint, path, anchor, since)
+
+
+def _since(checked: Checked, log: CheckedLog, record: Genuine) -> Since | None:
+    before = [beacon for index, beacon in beacons_of(log) if index < record.index]
+    return Since(before[-1].number, checked.chain.times.get(before[-1].block_hash)) if before else None

@@ -16,6 +16,7 @@ from testbed.verify.chain import CheckedChain, check_chain, slot_of
 from testbed.verify.commands import check_commands
 from testbed.verify.evidence import Evidence, LogEvidence
 from testbed.verify.log import CheckedLog, check_log
+from testbed.verify.presence import check_presence
 from testbed.verify.readers import check_agreement, side_of
 from testbed.verify.receipts import check_receipts
 from testbed.verify.replay import ApprovedModel, Replayed, check_lag, replay
@@ -94,8 +95,8 @@ def check(trust: Trust, evidence: Evidence, make_model: ModelMaker) -> Checked:
             replayed += outcome.records
             findings += outcome.findings
     findings += _check_blocks(trust, evidence, logs, chain)
-    forked = {one.origin for one in findings if one.what is What.FORKED}
-    findings += _check_readers(trust, [log for log in logs.values() if log.origin not in forked])
+    broken = {one.origin for one in findings if one.what in (What.FORKED, What.ROLLED_BACK)}
+    findings += _check_readers(trust, [log for log in logs.values() if log.origin not in broken], evidence.reading_ns)
     standings = tuple(_standing(trusted, logs[trusted.origin], chain) for trusted in trust.logs)
     needed = {*readers, LogRole.TWIN}
     findings += [_unanchored(one) for one in standings if one.confirmed == 0 and one.role in needed]
@@ -137,8 +138,11 @@ def _check_twin(trust: Trust, twin: CheckedLog, source: CheckedLog, make_model: 
     return outcome
 
 
-def _check_readers(trust: Trust, logs: Sequence[CheckedLog]) -> list[Finding]:
-    """What readers of one PLC say against each other, and against what was commanded. A fork speaks for itself."""
+def _check_readers(trust: Trust, logs: Sequence[CheckedLog], reading_ns: int) -> list[Finding]:
+    """What readers of one PLC say against each other, and against what was commanded.
+
+    logs: without those that were forked or cut back, which speaks for itself.
+    """
     findings: list[Finding] = []
     tags = {log.origin: found for log in logs if (found := _configured_tags(log)) is not None}
     readers = [log for log in logs if log.trusted.reads is not None and log.origin in tags]
@@ -146,6 +150,8 @@ def _check_readers(trust: Trust, logs: Sequence[CheckedLog]) -> list[Finding]:
     for one, other in combinations(sides, 2):
         if one.log.trusted.reads == other.log.trusted.reads:
             findings += check_agreement(one, other, trust.agreement)
+            # One log is read before the other, and a reader goes on meanwhile.
+            findings += check_presence(one.log, other.log, trust.heartbeat_ns + reading_ns)
     operators = [log for log in logs if log.trusted.role is LogRole.OPERATOR and log.leaves]
     for gateway in readers:
         for operator in operators:
