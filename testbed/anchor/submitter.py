@@ -23,6 +23,7 @@ from testbed.chain.rpc import Node, Reverted
 from testbed.chain.steps import Anchoring, Intent, Mined, Step
 from testbed.chain.succession import AnchoredHead
 from testbed.chain.wire import Receipt
+from testbed.core import failpoints
 from testbed.core.clock import Clock
 from testbed.core.errors import ChainError, Rejected
 
@@ -100,7 +101,10 @@ class Submitter:
     async def _send(self, intent: Intent) -> Receipt:
         if self._dev_node and intent.timestamp is not None:
             await self._node.set_next_timestamp(intent.timestamp)
-        return await self._node.wait_for_receipt(await self._node.send(intent.transaction))
+        failpoints.reached("send", failpoints.BEFORE, intent.number)
+        receipt = await self._node.wait_for_receipt(await self._node.send(intent.transaction))
+        failpoints.reached("send", failpoints.AFTER, intent.number)
+        return receipt
 
     async def _record(self, intent: Intent, receipt: Receipt) -> Step:
         """Write down what came of an intent. A reverted transaction was mined as well, and moved no head."""

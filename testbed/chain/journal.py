@@ -16,6 +16,7 @@ from typing import Self
 from testbed.chain.reading import iterate_steps, read_through
 from testbed.chain.steps import Head, Intent, Line, Mined, Step, decode_line, encode_line
 from testbed.chain.succession import Reached
+from testbed.core import failpoints
 from testbed.core.errors import InvalidData, StoreError
 
 
@@ -115,11 +116,15 @@ class Journal:
 
     def intent(self, intent: Intent) -> None:
         """Append what is going to be sent; on disk when this returns. Raises StoreError while a step is open."""
+        failpoints.reached("intent", failpoints.BEFORE, intent.number)
         self._append(intent)
+        failpoints.reached("intent", failpoints.AFTER, intent.number)
 
     def mined(self, mined: Mined) -> None:
         """Append what became of the open step; on disk when this returns. Raises StoreError if it is another's."""
+        failpoints.reached("mined", failpoints.BEFORE, mined.number)
         self._append(mined)
+        failpoints.reached("mined", failpoints.AFTER, mined.number)
 
     def _append(self, line: Intent | Mined) -> None:
         if self._descriptor < 0:

@@ -5,10 +5,11 @@ after looking. So a state that shows what a command did always stands behind a c
 neither clocks nor delays come into it.
 """
 
-from collections.abc import Sequence
+from bisect import bisect_right
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 
-from testbed.core.bodies import INTENDED, REFUSED, Command, Peer, State
+from testbed.core.bodies import CONFIRMED, INTENDED, REFUSED, Command, Peer, State
 from testbed.core.errors import InvalidData, UsageError
 from testbed.core.finding import Finding, Layer, Verdict, What
 from testbed.core.tags import Tag
@@ -17,111 +18,136 @@ from testbed.fieldbus.source import held
 from testbed.record.commands import parse_command
 from testbed.verify.log import CheckedLog
 from testbed.verify.peers import KeptCheckpoints
+from testbed.verify.settings import Setting
 from testbed.verify.trust import TrustedCommands
-
-_FALSE = b"\x00"
 
 
 @dataclass(slots=True)
-class _Watched:
-    """One tag that only commands may change. raw: as the last state showed it; first: as the log's first state did;
-    commanded: raw values of commands that are known by now and not used up, oldest first.
-    """
+class CheckedCommands:
+    """commands: those that the gateway knew of before some state; changes: that one of them explains."""
 
-    tag: Tag
-    place: int
-    momentary: bool
-    raw: bytes | None = None
-    first: bytes | None = None
-    commanded: list[bytes] = field(default_factory=list)
-
-    def explains(self, raw: bytes, *, restarted: bool) -> bool:
-        """Whether the tag may show `raw` now. A command that explains it is used up, and so are those before it."""
-        if raw == self.raw:
-            return True
-        if raw in self.commanded:
-            place = len(self.commanded) - self.commanded[::-1].index(raw)
-            del self.commanded[:place]
-            return True
-        return (self.momentary and raw == _FALSE) or (restarted and raw == self.first)
+    commands: int = 0
+    changes: int = 0
+    findings: list[Finding] = field(default_factory=list)
 
 
 def check_commands(
     gateway: CheckedLog, operator: CheckedLog, tags: Sequence[Tag], trusted: TrustedCommands
-) -> list[Finding]:
+) -> CheckedCommands:
     """Changes that no command explains, as one finding that names the first; and false checkpoints that are kept."""
-    watched = [
-        _Watched(tag, place, tag.name in trusted.momentary)
-        for place, tag in enumerate(tags)
-        if tag.name in trusted.tags
-    ]
-    by_name = {one.tag.name: one for one in watched}
+    watch = _Watch(operator, tags, trusted)
     kept = KeptCheckpoints(gateway, operator, Layer.GATEWAY)
-    findings: list[Finding] = []
-    unexplained: list[tuple[int, str]] = []
-    covered, boot, expected = 0, None, 0
-    whole = True
-    for index in sorted(gateway.genuine):
-        if index != expected:
-            for one in watched:
-                one.raw = None  # what stood between is not to be had, and is a finding of its own
-        expected = index + 1
+    result = CheckedCommands()
+    order = sorted(gateway.genuine)
+    covered: list[tuple[int, int]] = []
+    for index in order:
         body = gateway.genuine[index].body
         if isinstance(body, Peer) and body.origin == operator.origin:
             size, found = kept.take(index, body)
-            findings += found
-            for number in range(covered, size or 0):
-                whole = _learn(operator, number, by_name) and whole
-            covered = max(covered, size or 0)
-        elif isinstance(body, State) and len(body.values) == len(tags):
-            restarted = boot is not None and body.boot != boot
-            for one in watched:
-                change = _change(one, body, restarted=restarted)
-                if change and whole:
-                    unexplained.append((index, change))
-            if any(raw is not None for raw in body.values):
-                boot = body.boot
-    return findings + kept.forked() + kept.rolled_back() + _finding(gateway, unexplained)
+            result.findings += found
+            if size is not None:
+                covered.append((index, size))
+    unexplained: list[tuple[int, str]] = []
+    upcoming, expected = 0, 0
+    for index in order:
+        if index != expected:
+            # What stood between is not to be had, and is a finding of its own. It may have been a checkpoint, that
+            # covered no more than the next one does.
+            upcoming = bisect_right(covered, (index - 1, 0))
+            watch.skip(covered[upcoming][1] if upcoming < len(covered) else operator.size)
+        expected = index + 1
+        while upcoming < len(covered) and covered[upcoming][0] < index:
+            watch.learn(covered[upcoming][1])
+            upcoming += 1
+        body = gateway.genuine[index].body
+        if isinstance(body, State) and len(body.values) == len(tags):
+            unexplained += [(index, change) for change in watch.take(body)]
+    result.commands, result.changes = watch.commands, sum(one.explained for one in watch.settings)
+    result.findings += kept.forked() + kept.rolled_back() + _finding(gateway, unexplained)
+    return result
 
 
-def _learn(operator: CheckedLog, number: int, by_name: dict[str, _Watched]) -> bool:
-    """Take up what the operator's record says. False where it is not to be had: what it commanded is unknown."""
-    found = operator.genuine.get(number)
-    if found is None:
-        return False
-    if isinstance(found.body, Command):
+class _Watch:
+    """The settings of a PLC, as states come in and checkpoints of the operator's log."""
+
+    def __init__(self, operator: CheckedLog, tags: Sequence[Tag], trusted: TrustedCommands) -> None:
+        self._operator = operator
+        places = [(tag, place) for place, tag in enumerate(tags) if tag.name in trusted.tags]
+        self.settings = [Setting(tag, tag.name in trusted.momentary) for tag, _ in places]
+        self._by_name = {one.tag.name: one for one in self.settings}
+        self._pick = _picker([place for _, place in places])
+        self._shown: tuple[bytes | None, ...] | None = None
+        self._boot: int | None = None
+        self._known = 0  # records of the operator's log that were known before the next state
+        self._unknown = 0  # those of them that are not to be had: each may have been a command
+        self.commands = 0
+
+    def skip(self, size: int) -> None:
+        """States are not to be had here; the operator's log may have been known up to `size`."""
+        self._shown = None
+        for one in self.settings:
+            one.forget()
+        self.learn(size)
+
+    def learn(self, size: int) -> None:
+        """The operator's log is known up to `size`, which may be any number that its key signed."""
+        reach = min(size, self._operator.size)
+        for number in range(self._known, reach):
+            found = self._operator.genuine.get(number)
+            if found is None:
+                self._unknown += 1
+            elif isinstance(found.body, Command):
+                self._take_command(number, found.body)
+        self._unknown += max(0, size - max(self._known, reach))
+        self._known = max(self._known, size)
+
+    def _take_command(self, number: int, body: Command) -> None:
         try:
-            name, value = parse_command(found.body.what)
-            one = by_name.get(name)
+            name, value = parse_command(body.what)
+            one = self._by_name.get(name)
             if one is None:
-                return True
+                return
             raw = encode(one.tag, held(one.tag, value))
         except (InvalidData, UsageError):
-            return True  # it says nothing that could be done
-        if found.body.outcome == INTENDED:
-            one.commanded.append(raw)
-        elif found.body.outcome.startswith(REFUSED) and raw in one.commanded:
-            place = len(one.commanded) - 1 - one.commanded[::-1].index(raw)
-            del one.commanded[place]
-    return True
+            return  # it says nothing that could be done
+        if body.outcome == INTENDED:
+            one.intend(number, raw)
+            self.commands += 1
+        elif body.outcome.startswith(REFUSED):
+            one.refuse(raw)
+        elif body.outcome.startswith(CONFIRMED):
+            one.confirm(raw)
+        self._shown = None  # the next state is looked at, whatever it shows
+
+    def take(self, state: State) -> list[str]:
+        """What has changed in this state without a reason, in words."""
+        shown = self._pick(state.values)
+        if shown == self._shown and state.boot == self._boot:
+            return []
+        if not any(raw is not None for raw in state.values):
+            return []  # the PLC was lost
+        restarted = self._boot is not None and state.boot != self._boot
+        changes = []
+        for one, raw in zip(self.settings, shown, strict=True):
+            before = one.raw
+            if raw is None or one.take(raw, restarted=restarted):
+                continue
+            if self._unknown:
+                self._unknown -= 1
+            else:
+                changes.append(f"{one.tag.name} went from {_shown(one.tag, before)} to {_shown(one.tag, raw)}")
+        self._boot = state.boot
+        self._shown = None if any(one.settling for one in self.settings) else shown
+        return changes
 
 
-def _change(one: _Watched, state: State, *, restarted: bool) -> str:
-    """What an unexplained change is, in words; "" where there is none."""
-    raw = state.values[one.place]
-    if raw is None:
-        return ""
-    before, one.first = one.raw, raw if one.first is None else one.first
-    explained = before is None or one.explains(raw, restarted=restarted)
-    one.raw = raw
-    if explained:
-        return ""
-    return f"{one.tag.name} went from {_shown(one.tag, before)} to {_shown(one.tag, raw)}"
+def _picker(places: Sequence[int]) -> Callable[[Sequence[bytes | None]], tuple[bytes | None, ...]]:
+    return lambda values: tuple([values[place] for place in places])
 
 
 def _shown(tag: Tag, raw: bytes | None) -> str:
     try:
-        value = decode(tag, raw or b"")
+        value = decode(tag, raw)
     except InvalidData:
         return f"bytes {(raw or b'').hex()}"
     text = str(value).lower() if isinstance(value, bool) else f"{value:g}"

@@ -53,9 +53,11 @@ async def gather(
         except InvalidData as error:
             chain_problem = f"{node.url} does not answer as a node should: {error}"
     logs, reading_ns = _logs(trust, folders)
+    settled = chain is not None
     for _ in range(_TRIES if chain is None else 0):
         again, again_problem = _journal(journal)
-        if _mark(again) == _mark(contents):
+        settled = _mark(again) == _mark(contents)
+        if settled:
             break
         contents, journal_problem = again, again_problem
         logs, reading_ns = _logs(trust, folders)
@@ -63,7 +65,7 @@ async def gather(
         try:
             await _read_named_blocks(node, chain, logs.values())
         except ChainError as error:
-            chain, chain_problem = None, error.problem
+            chain, chain_problem, settled = None, error.problem, False
     return Evidence(
         logs=logs,
         journal_head=contents.head if contents else None,
@@ -71,6 +73,7 @@ async def gather(
         journal_problem=journal_problem,
         chain=chain,
         chain_problem=chain_problem,
+        settled=settled,
         reading_ns=reading_ns,
     )
 

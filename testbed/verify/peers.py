@@ -1,10 +1,11 @@
 """Checkpoints of another log that a writer kept, against that log's own tree: they show a fork, or what was cut off."""
 
 from testbed.core.bodies import Peer
+from testbed.core.checkpoint import Checkpoint
 from testbed.core.errors import InvalidData
 from testbed.core.finding import Finding, Layer, What
 from testbed.keys.checkpoint import open_checkpoint
-from testbed.verify.checkpoints import prefix_roots
+from testbed.merkle.tree import Tree
 from testbed.verify.log import CheckedLog
 
 
@@ -15,8 +16,10 @@ class KeptCheckpoints:
         self._holder = holder
         self._source = source
         self._layer = layer
-        self._own: dict[int, bytes] | None = None
+        self._own: Tree | None = None
+        self._source_forked = any(one.what is What.FORKED for one in source.findings)
         self._forked: list[tuple[int, str]] = []
+        self._forked_to = 0
         self._longest = source.size
         self._kept_in = ""
 
@@ -30,13 +33,21 @@ class KeptCheckpoints:
         except InvalidData as error:
             detail = f"it keeps a checkpoint that {self._source.origin} never signed: {error}"
             return None, [Finding(What.INVENTED, self._layer, where, detail, origin=self._holder.origin, index=index)]
-        if self._own is None:
-            self._own = prefix_roots(self._source.leaves, range(len(self._source.leaves) + 1))
-        if self._own.get(checkpoint.size, checkpoint.root) != checkpoint.root:
+        # What the source keeps as well was compared with its tree there.
+        if (known is None or self._source_forked) and self._lies_off(checkpoint):
             self._forked.append((checkpoint.size, where))
+            self._forked_to = max(self._forked_to, checkpoint.size)
         if checkpoint.size > self._longest:
             self._longest, self._kept_in = checkpoint.size, where
         return checkpoint.size, []
+
+    def _lies_off(self, checkpoint: Checkpoint) -> bool:
+        """Whether the source's tree, as far as it is known, has another root at that size."""
+        if self._own is None:
+            leaves = self._source.leaves
+            known = leaves.index(None) if None in leaves else len(leaves)
+            self._own = Tree(leaf for leaf in leaves[:known] if leaf is not None)
+        return checkpoint.size <= self._own.size and self._own.root(checkpoint.size) != checkpoint.root
 
     def covers(self, index: int) -> bool:
         """Whether a signed checkpoint over that record is kept, be it on the source's tree or not."""
@@ -44,11 +55,11 @@ class KeptCheckpoints:
 
     def forked_above(self, index: int) -> bool:
         """Whether a signed checkpoint is kept that covers `index` and lies off the source's tree."""
-        return any(size > index for size, _ in self._forked)
+        return self._forked_to > index
 
     def forked(self) -> list[Finding]:
         """The first checkpoint that lies off the source's tree; no finding where an anchor says so as well."""
-        if not self._forked or any(one.what is What.FORKED for one in self._source.findings):
+        if not self._forked or self._source_forked:
             return []
         size, kept_in = self._forked[0]
         origin = self._source.origin

@@ -46,7 +46,7 @@ def check_receipts(
             wrong += _of_another_log(index, place, body, accepted)
             continue
         try:
-            proven = _prove(body, trusted, keys, slot_of)
+            proven = _proved_by_journal(body, keys, place, accepted) or _prove(body, trusted, keys, slot_of)
         except InvalidData as error:
             wrong.append((What.SUBSTITUTED, Layer.ANCHOR, index, f"it does not prove what it says: {error}"))
             continue
@@ -66,6 +66,24 @@ def check_receipts(
     more = f"; {len(wrong) - 1} more receipt(s) are wrong as well" if len(wrong) > 1 else ""
     where = f"record {index} of {receipts.origin}"
     return [*findings, Finding(what, layer, where, said + more, Verdict.FALSIFIED, receipts.origin, index)], proved
+
+
+def _proved_by_journal(
+    body: AnchorReceipt, keys: Mapping[str, VerifierKey], place: int, accepted: Accepted | None
+) -> ProvenReceipt | None:
+    """What the receipt proves where it is, to the byte, what the journal has in its place: that was proved already."""
+    if accepted is None or place >= len(accepted) or body.origin not in keys:
+        return None
+    mined, anchoring = accepted[place]
+    theirs = (anchoring.origin, anchoring.note, mined.header, mined.slot_proof)
+    if (body.origin, body.checkpoint, body.header, body.slot_proof) != theirs:
+        return None
+    if body.receipt_proof not in (b"", mined.receipt):
+        return None
+    alone = bool(body.receipt_proof)
+    return ProvenReceipt(
+        body.origin, anchoring.size, anchoring.root, mined.height, mined.block_hash, mined.timestamp, alone
+    )
 
 
 def _prove(

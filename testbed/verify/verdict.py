@@ -17,9 +17,10 @@ from testbed.verify.commands import check_commands
 from testbed.verify.evidence import Evidence, LogEvidence
 from testbed.verify.log import CheckedLog, check_log
 from testbed.verify.presence import check_presence
-from testbed.verify.readers import check_agreement, side_of
+from testbed.verify.readers import check_agreement, check_overload
 from testbed.verify.receipts import check_receipts
 from testbed.verify.replay import ApprovedModel, Replayed, check_lag, replay
+from testbed.verify.sides import side_of
 from testbed.verify.silence import check_silence
 from testbed.verify.trust import LogRole, Trust, TrustedLog
 
@@ -147,16 +148,19 @@ def _check_readers(trust: Trust, logs: Sequence[CheckedLog], reading_ns: int) ->
     tags = {log.origin: found for log in logs if (found := _configured_tags(log)) is not None}
     readers = [log for log in logs if log.trusted.reads is not None and log.origin in tags]
     sides = [side_of(log, tags[log.origin]) for log in readers]
+    # Of what a reader missed only another one speaks.
+    for side in sides if len(sides) > 1 else ():
+        findings += check_overload(side, trust.agreement)
     for one, other in combinations(sides, 2):
         if one.log.trusted.reads == other.log.trusted.reads:
-            findings += check_agreement(one, other, trust.agreement)
+            findings += check_agreement(one, other, trust.agreement).findings
             # One log is read before the other, and a reader goes on meanwhile.
             findings += check_presence(one.log, other.log, trust.heartbeat_ns + reading_ns)
     operators = [log for log in logs if log.trusted.role is LogRole.OPERATOR and log.leaves]
     for gateway in readers:
         for operator in operators:
             if gateway.trusted.role is LogRole.GATEWAY:
-                findings += check_commands(gateway, operator, tags[gateway.origin], trust.commands)
+                findings += check_commands(gateway, operator, tags[gateway.origin], trust.commands).findings
     return findings
 
 
@@ -173,7 +177,9 @@ def _check_blocks(
     for log in logs.values():
         if log.trusted.role is LogRole.RECEIPTS:
             slot = partial(slot_of, trust.chain)
-            found, proved = check_receipts(log, trust.chain, trust.logs, chain.accepted, seen, slot)
+            found, proved = check_receipts(
+                log, trust.chain, trust.logs, chain.accepted, seen, slot, settled=evidence.settled
+            )
             findings += found
             for one in proved:
                 known.setdefault(one.height, set()).add(one.block_hash)
