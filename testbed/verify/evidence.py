@@ -55,4 +55,5 @@ class Evidence:
     journal_problem: str
     chain: ChainEvidence | None
     chain_problem: str
+    settled: bool = True
     reading_ns: int = 0

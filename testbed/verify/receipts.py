@@ -25,12 +25,15 @@ def check_receipts(
     accepted: Accepted | None,
     chain: ChainEvidence | None,
     slot_of: Callable[[str], bytes],
+    *,
+    settled: bool,
 ) -> tuple[list[Finding], list[ProvenReceipt]]:
     """Check each receipt by itself, against the journal's anchor in its place, and against the chain's blocks.
 
     accepted: None where the journal could not be read, or is a finding already; chain: None where it could not be read,
     or is a finding already. Returns also what is proved. The journal may be ahead of the receipts by its newest round;
     receipts of blocks above the chain's height came while the bench was read. A round anchors each log once at most.
+    settled: the journal is known to hold every block that the logs may name.
     """
     keys = {log.origin: log.key for log in logs}
     wrong: list[tuple[What, Layer, int, str]] = []
@@ -58,7 +61,7 @@ def check_receipts(
         elif block is not None and chain is not None and proven.height > chain.height:
             continue
         elif accepted is not None and len(receipts.genuine) == receipts.size:
-            wrong += _against_journal(index, place, proven, accepted)
+            wrong += _against_journal(index, place, proven, accepted, settled=settled)
     findings = _missing(receipts, accepted[count:]) if accepted is not None else []
     if not wrong:
         return findings, proved
@@ -114,9 +117,11 @@ def _missing(receipts: CheckedLog, owed: Accepted) -> list[Finding]:
 
 
 def _against_journal(
-    index: int, place: int, proven: ProvenReceipt, accepted: Accepted
+    index: int, place: int, proven: ProvenReceipt, accepted: Accepted, *, settled: bool
 ) -> list[tuple[What, Layer, int, str]]:
     if place >= len(accepted):
+        if not settled:
+            return []
         said = f"the journal has {len(accepted)} anchors only: it was cut off, and this one is proved"
         return [(What.ROLLED_BACK, Layer.ANCHOR, index, said)]
     mined, anchoring = accepted[place]

@@ -30,7 +30,7 @@ class Restarted(Node):
 async def report_by(bench: Bench, node: Node) -> Report:
     paths = Paths(bench.data)
     trusted = auditor(load_trust(bench.trust_file))
-    folders = {bench.origin(role): (paths.log(role), paths.tlog(role)) for role in ("gateway", "twin")}
+    folders = {bench.origin(role): (paths.log(role), paths.tlog(role)) for role in bench.logs}
     return check(trusted, await gather(trusted, folders, paths.journal, node, ""), approved_model).report
 
 
