@@ -3,6 +3,7 @@ its input does. It scans every 50 ms. What it logs, on standard error, is what `
 """
 
 import asyncio
+import gc
 import logging
 import sys
 from pathlib import Path
@@ -21,6 +22,7 @@ async def main(certificate: Path, key: Path) -> None:
     scan = ScanThread(plc)
     await server.start()
     scan.start()
+    gc.freeze()  # as the PLC of a bench does
     print(server.port, flush=True)
     await asyncio.get_running_loop().run_in_executor(None, sys.stdin.read)
     scan.stop()
