@@ -50,7 +50,8 @@ class Bench:
         self.plc.scan()
 
     def after_read(self, event: ServerItemCallback, _service: object) -> None:
-        if self.change is not None:
+        # The server reads its own nodes as well, such as its clock's.
+        if self.change is not None and event.is_external:
             self.change(event.response_params)
 
     @contextmanager

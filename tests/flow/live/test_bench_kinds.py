@@ -97,7 +97,6 @@ def test_each_state_under_an_anchor_of_its_own(
     sizes = [one["size"] for one in anchored if one["origin"] == source["origin"]]
     assert len(sizes) == 51
     trace = json.loads(printed("verify", "--json", "--bench", "each/bench.toml", "--record", "cell", "49"))
-    assert sizes[-1] > trace["index"] >= sizes[-4]
     assert trace["checkpoint"]["size"] == min(size for size in sizes if size > trace["index"])
     each, state = f"{report['gas'] / report['anchors']:.0f}", f"{report['gas'] / 50:.0f}"
     assert f"{each} gas per anchor, {state} gas per state" in printed("verify", "--bench", "each/bench.toml")
