@@ -59,9 +59,9 @@ class Gateway:
 
     logged: (boot, scan) of the newest state in the log, None where it has none yet; commit_ns: records are committed at
     most so often, ns; beside: asked after each poll, and what they say stands in the log before the state that was
-    polled. A heartbeat is due each `heartbeat_ns` whatever happens, and behind a state that came late: its counters, which
-    run since this gateway's start, own up to it. *missed*: scans that the counter jumped over; *retries*; *states*;
-    *torn*: polls that were begun again.
+    polled. A heartbeat is due each `heartbeat_ns` whatever happens, and behind a state that came late: its counters,
+    which run since this gateway's start, own up to it. *missed*: scans that the counter jumped over; *retries*;
+    *states*; *torn*: polls that were begun again.
 
     A PLC that stops answering gives one event and one state without values; it is asked again with growing pauses.
     """

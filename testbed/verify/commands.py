@@ -8,6 +8,7 @@ neither clocks nor delays come into it.
 from bisect import bisect_right
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
+from datetime import UTC, datetime
 
 from testbed.core.bodies import CONFIRMED, INTENDED, REFUSED, Command, Peer, State
 from testbed.core.errors import InvalidData, UsageError
@@ -20,6 +21,12 @@ from testbed.verify.log import CheckedLog
 from testbed.verify.peers import KeptCheckpoints
 from testbed.verify.settings import Setting
 from testbed.verify.trust import TrustedCommands
+
+_BAD = 0x8000_0000
+"""The bit of a StatusCode that says Bad (OPC 10000-4, section 7.39.1)."""
+
+_END = 253_402_300_800 * 10**9
+"""The year 10000, ns since 1970: a false record may name any time, and no calendar goes on for ever."""
 
 
 @dataclass(slots=True)
@@ -121,10 +128,13 @@ class _Watch:
 
     def take(self, state: State) -> list[str]:
         """What has changed in this state without a reason, in words."""
-        shown = self._pick(state.values)
+        values = state.values
+        if any(state.statuses):
+            values = tuple(None if bad & _BAD else raw for raw, bad in zip(values, state.statuses, strict=True))
+        shown = self._pick(values)
         if shown == self._shown and state.boot == self._boot:
             return []
-        if not any(raw is not None for raw in state.values):
+        if not any(raw is not None for raw in values):
             return []  # the PLC was lost
         restarted = self._boot is not None and state.boot != self._boot
         changes = []
@@ -135,10 +145,17 @@ class _Watch:
             if self._unknown:
                 self._unknown -= 1
             else:
-                changes.append(f"{one.tag.name} went from {_shown(one.tag, before)} to {_shown(one.tag, raw)}")
+                what = f"{one.tag.name} went from {_shown(one.tag, before)} to {_shown(one.tag, raw)}"
+                changes.append(f"{what}, read at {_utc(state.receive_time_ns)}")
         self._boot = state.boot
         self._shown = None if any(one.settling for one in self.settings) else shown
         return changes
+
+
+def _utc(time_ns: int) -> str:
+    if time_ns >= _END:
+        return f"{time_ns} ns since 1970"
+    return datetime.fromtimestamp(time_ns // 10**9, UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
 
 
 def _picker(places: Sequence[int]) -> Callable[[Sequence[bytes | None]], tuple[bytes | None, ...]]:

@@ -143,7 +143,11 @@ class _Walk:
         scan = (boot, number)
         if self.newest is not None and self._goes_back(scan, self.newest[1]):
             side.again.setdefault(scan, Again(index, scan, *self.newest))
-            self.base = None  # where it stands says nothing about what comes next
+            # One of the two is false, so neither says which scans should stand around it.
+            self.base = None
+            for gaps in (self.owed, side.gaps):
+                if gaps and gaps[-1].after == self.newest[0]:
+                    gaps.pop()
         elif self.base is not None and self.base[1] == boot:
             jump = (number - self.base[2]) % _COUNTER
             if jump > 1:
@@ -164,8 +168,11 @@ class _Walk:
         return (scan[1] - newest[1]) % _COUNTER >= _COUNTER // 2
 
     def _settle(self, grown: int) -> None:
-        """What a reader's counter accounts for, when it grew by so much, is missed; the rest was left out."""
-        for gap in self.owed:
+        """What a reader's counter accounts for, when it grew by so much, is missed; the rest was left out.
+
+        The newest gap comes first: whoever owns up does it directly behind the state that came late.
+        """
+        for gap in reversed(self.owed):
             if gap.length <= grown:
                 grown -= gap.length
             else:

@@ -1,4 +1,4 @@
-"""A bench at a quick pace under a quick supervisor, its processes found as the system knows them: also while they start."""
+"""A bench at a quick pace under a quick supervisor; its processes as the system knows them, also while they start."""
 
 import os
 import signal
@@ -83,7 +83,7 @@ class Quick:
 
     def sizes(self) -> dict[str, int]:
         """Records by log; of the gateway and the twin also those that are anchored, where the anchor runs."""
-        found = {}
+        found: dict[str, int] = {}
         for log in progress_of(self.bench).logs:
             found |= {log.name: log.size, f"{log.name} anchored": log.anchored}
         return found
