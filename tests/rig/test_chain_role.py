@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest
 
+from testbed.chain.rpc import Node
 from testbed.core.clock import VirtualClock
 from testbed.core.entropy import SeededEntropy
 from testbed.rig.bench import Bench, load_bench
@@ -34,13 +35,40 @@ async def test_a_state_that_the_node_does_not_take_is_set_aside(bench: Bench) ->
         assert state.with_name("state.rejected").read_bytes() == b"no state"
     finally:
         await role.stop()
-    assert state.read_bytes() != b"no state"
+    assert not state.exists()
     again = ChainRole(bench, port=0)
     try:
         await again.start()
         assert again.facts()["note"] == ""
     finally:
         await again.stop()
+
+
+async def test_a_state_without_blocks_is_neither_kept_nor_used(bench: Bench) -> None:
+    """A node that loads it makes another first block than the journal's."""
+    state = Paths(bench.data).chain_state
+    role = ChainRole(bench, port=0)
+    await role.start()
+    assert role.node is not None
+    without = await role.node.dump_state()
+    await role.stop()
+    assert not state.exists()
+    state.write_bytes(without)
+    again = ChainRole(bench, port=0)
+    try:
+        await again.start()
+        assert "moved to state.rejected" in str(again.facts()["note"])
+    finally:
+        await again.stop()
+
+
+async def test_a_state_with_blocks_is_kept(bench: Bench) -> None:
+    role = ChainRole(bench, port=0)
+    await role.start()
+    async with Node(role.url) as node:
+        await node.call("evm_mine")
+    await role.stop()
+    assert Paths(bench.data).chain_state.is_file()
 
 
 async def test_a_node_that_died_is_started_again(bench: Bench) -> None:

@@ -48,7 +48,7 @@ class ChainRole:
 
     async def stop(self) -> None:
         if self.node is not None:
-            if self.node.running:
+            if self.node.running and await self._has_blocks(self.node):
                 write_atomic(self._paths.chain_state, await self.node.dump_state(), durable=True)
             await self.node.stop()
 
@@ -77,10 +77,17 @@ class ChainRole:
             return f"the node does not take it ({error.problem})"
         return "" if await self._stands_in_journal(node) else "its newest block is not in the journal"
 
+    async def _has_blocks(self, node: DevNode) -> bool:
+        """Whether there is anything to keep. A node that loads a state of its genesis block alone computes another base
+        fee for the first block than one that starts from the genesis file: it could not be built again.
+        """
+        async with Node(node.url) as client:
+            return await client.height() > 0
+
     async def _stands_in_journal(self, node: DevNode) -> bool:
         async with Node(node.url) as client:
             head = await client.block("latest")
         try:
-            return head is not None and (head.number == 0 or holds_block(self._paths.journal, head.number, head.hash))
+            return head is not None and holds_block(self._paths.journal, head.number, head.hash)
         except StoreError:
             return False
