@@ -45,7 +45,7 @@ class Tally:
     doubled: int = 0
     reordered: int = 0
     checkpoints: int = 0
-    commands: int = 0
+    outcomes: dict[str, int] = field(default_factory=dict)
     blocks: int = 0
     rebuilt: int = 0
     pending: int = 0
@@ -61,11 +61,13 @@ class Tally:
         """For a person."""
         kills = "   ".join(f"{victim} {self.kills.get(victim, 0)}" for victim in VICTIMS)
         verdicts = "   ".join(f"{verdict} {count}" for verdict, count in sorted(self.verdicts.items()))
+        outcomes = "   ".join(f"{outcome} {count}" for outcome, count in sorted(self.outcomes.items()))
         lines = (
             ("kills", f"{sum(self.kills.values())}   in {self.seconds:.0f} s"),
             ("  by role", kills),
             ("records", f"{self.records}   lost {self.lost}   doubled {self.doubled}   reordered {self.reordered}"),
-            ("acknowledged", f"{self.checkpoints} checkpoints and {self.commands} commands; problems {self.problems}"),
+            ("acknowledged", f"{self.checkpoints} checkpoints that were seen; problems {self.problems}"),
+            ("commands", outcomes),
             ("blocks", f"{self.blocks} in the journals, {self.rebuilt} compared with the node after a full kill"),
             ("verdicts", f"{verdicts}   pending after the last kill {self.pending}"),
         )
@@ -84,7 +86,7 @@ class Killer:
         self._victims = self._deck()
         self._wrote = 0
         self._confirmed: list[tuple[str, str]] = []
-        self._verified = 0
+        self._rounds = 0
 
     def run(self, kills: int, told: Callable[[int], None] = lambda _: None) -> Tally:
         """Kill so many; then the bench is stopped, started once more, stopped in order, and compared."""
@@ -111,15 +113,17 @@ class Killer:
         return sum(self.tally.kills.values())
 
     def _deck(self) -> Iterator[str]:
-        """Every kind of victim as often as the others, in an order of chance."""
+        """Every role as often as the others, all of them together as often as one, in an order of chance."""
+        deck = (*ALONE, *ALONE, SUPERVISOR, EVERYTHING)
         while True:
-            yield from self._chance.sample(VICTIMS, len(VICTIMS))
+            yield from self._chance.sample(deck, len(deck))
 
     def _round(self, kills: int) -> None:
         """Some kills in quick succession, a command and a check meanwhile now and then; then all is well again."""
         before = self._kills
-        command = self._begin_command() if self._chance.random() < 0.3 else None
-        check = self._begin_check() if self._chance.random() < 0.1 else None
+        self._rounds += 1
+        command = self._begin_command() if self._rounds % 3 == 0 else None
+        check = self._begin_check() if self._rounds % 10 == 5 else None
         whole = False
         for _ in range(kills):
             time.sleep(self._chance.uniform(0, 0.6))
@@ -189,7 +193,9 @@ class Killer:
     def _end_command(self, begun: "tuple[str, str, subprocess.Popen[str]]") -> None:
         who, value, process = begun
         said, _ = process.communicate(timeout=60)
-        if f"by {who}: {CONFIRMED}" in said:
+        outcome = said.partition(f" by {who}: ")[2].partition(":")[0].strip() or "not sent"
+        self.tally.outcomes[outcome] = self.tally.outcomes.get(outcome, 0) + 1
+        if outcome == CONFIRMED:
             self._confirmed.append((who, value))
 
     def _begin_check(self) -> "subprocess.Popen[str]":
@@ -234,7 +240,6 @@ class Killer:
         tally.problems += [found.places] if found.places else []
         tally.problems += self.outsider.compare()
         tally.checkpoints, tally.blocks = self.outsider.checkpoints, len(self.live.blocks())
-        tally.commands = len(self._confirmed)
         logged = [one.body for one in records_of(self.quick.bench, "operator") if isinstance(one.body, Command)]
         for who, value in self._confirmed:
             text = command_text(SETPOINT, float(value))

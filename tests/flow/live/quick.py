@@ -8,6 +8,7 @@ from collections.abc import Mapping
 from contextlib import suppress
 from pathlib import Path
 
+from testbed.core.errors import StoreError
 from testbed.rig.bench import load_bench
 from testbed.rig.locks import role_names
 from testbed.rig.progress import progress_of
@@ -108,11 +109,12 @@ class Quick:
 
     def wait_until_well(self) -> None:
         """Wait until what is logged from now on is followed and anchored."""
-        since = {name: self._size(name) for name in self.bench.logs}
+        since = {name: self.size(name) for name in self.bench.logs}
         until(lambda: self.is_well(since))
 
-    def _size(self, name: str) -> int:
-        with suppress(Exception), LogStore.read(self.live.data / name / "log.sqlite") as store:
+    def size(self, name: str) -> int:
+        """How long a log is; 0 where there is none yet."""
+        with suppress(StoreError), LogStore.read(self.live.data / name / "log.sqlite") as store:
             found = store.latest_checkpoint()
             return found[0] if found else 0
         return 0

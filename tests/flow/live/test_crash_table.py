@@ -1,139 +1,268 @@
-"""The crash table: each step of a record's life between capture and confirmation, ended by SIGKILL twice.
+"""The crash table: every step between capture and confirmation, ended by SIGKILL twice.
 
 *before*: the step fails, nothing of it is on disk. *after*: it fails but persisted, and nobody was told. One bench goes
-through the whole table: every role dies again and again, and the bench must come out of it whole.
-
-| role | point | killed before | killed after |
-|---|---|---|---|
-| gateway, reader | sequence | the records are not there; the next start says so | they are there, once |
-| gateway | publish | tiles stay behind the log; the next start writes them | likewise, they are what the log says |
-| twin | sequence | the input is consumed again, by the next start | its record is there, once |
-| anchor | intent | nothing was sent; another transaction may be written | sent as it was written |
-| anchor | send | the written transaction is sent | it was mined: found, not sent again |
-| anchor | mined | what was mined is found on the chain | its receipt is logged by the next start |
-| anchor | sequence | the round's receipts are logged by the next start | they are there, once |
-| operator | sequence | nothing was commanded | the intent stands; nothing was sent |
-| operator | command | as above | the PLC did it; the outcome is not logged |
+through the whole table: each role dies at its points, one start after the other, and the bench comes out of it whole.
 """
 
+import asyncio
 import os
 import signal
 import subprocess
 import sys
-from collections import Counter
+from collections.abc import Callable
+from dataclasses import dataclass
 from pathlib import Path
 
-from testbed.core.bodies import CONFIRMED, STARTED, AnchorReceipt, Body, Command, Event, State, TwinRecord
-from testbed.record.bodies import decode_body
-from testbed.record.entry import decode_entry
-from testbed.rig.bench import load_bench
+from testbed.chain.reading import read_journal
+from testbed.chain.rpc import Node
+from testbed.chain.steps import Step
+from testbed.core.bodies import CONFIRMED, INTENDED, STARTED, AnchorReceipt, Command, Event, State
+from testbed.core.tags import Value
+from testbed.fieldbus.registers import decode
+from testbed.record.commands import parse_command
+from testbed.rig.bench import RECEIPTS, Bench
 from testbed.rig.failing import VARIABLE
 from testbed.rig.paths import Paths
+from testbed.rig.status import running_node
 from testbed.store.sqlite import LogStore
 from tests.flow.live.conftest import LiveBench, until
 from tests.flow.live.outside import Outsider
 from tests.flow.live.quick import Quick, make_quick
+from tests.flow.live.written import Record, faults_of, records_of
 
-# Counts are from a role's start on. The first commit of a start says that it started; the second one is a record.
-TABLE = """\
-gateway sequence before 3
-gateway sequence after 3
-gateway publish before 2
-gateway publish after 2
-reader sequence before 3
-reader sequence after 3
-twin sequence before 2
-twin sequence after 2
-anchor intent before 2
-anchor intent after 2
-anchor send before 2
-anchor send after 2
-anchor mined before 2
-anchor mined after 2
-anchor sequence before 2
-anchor sequence after 2
-operator sequence before 1
-operator sequence after 1
-operator command before 1
-operator command after 1
-operator sequence before 2
-operator sequence after 2
-"""
+TAG = "control.level_setpoint"
+
+
+@dataclass(frozen=True, slots=True)
+class Fired:
+    """A point at which a process was killed. number: the log's size, or the journal's step; turn: of the operator."""
+
+    role: str
+    number: int
+    turn: int
+
+
+@dataclass(frozen=True, slots=True)
+class After:
+    """What stands on disk and on the chain once the bench has come out of it. shown: set-points that the PLC showed."""
+
+    logs: dict[str, list[Record]]
+    sizes: dict[str, set[int]]
+    steps: tuple[Step, ...]
+    node: list[bytes]
+    sent: int
+    shown: set[Value]
+
+    def is_start(self, log: str, index: int) -> bool:
+        """Whether a record says that its writer started."""
+        body = self.logs[log][index].body
+        return isinstance(body, Event) and body.name == STARTED
+
+    def outcomes(self, turn: int) -> list[str]:
+        """What the operator's log has of a command, in order: INTENDED, and how its outcome begins."""
+        bodies = [record.body for record in self.logs["operator"] if isinstance(record.body, Command)]
+        return [body.outcome.partition(":")[0] for body in bodies if parse_command(body.what) == (TAG, setpoint(turn))]
+
+
+Check = Callable[[After, Fired], bool]
+
+
+def start_in_its_place(after: After, at: Fired) -> bool:
+    return after.is_start(at.role, at.number) and not after.is_start(at.role, at.number - 1)
+
+
+def start_behind(after: After, at: Fired) -> bool:
+    return at.number in after.sizes[at.role] and after.is_start(at.role, at.number)
+
+
+def start_behind_it(after: After, at: Fired) -> bool:
+    return start_behind(after, at) and not after.is_start(at.role, at.number - 1)
+
+
+def two_starts(after: After, at: Fired) -> bool:
+    return after.is_start(at.role, at.number - 1) and after.is_start(at.role, at.number)
+
+
+def one_block(after: After, at: Fired) -> bool:
+    """The step was sent once and mined once, in the block that the node still has."""
+    found = [step for step in after.steps if step.intent.number == at.number]
+    return len(found) == 1 and found[0].mined is not None and after.node[at.number] == found[0].mined.block_hash
+
+
+def receipts_from_there(after: After, at: Fired) -> bool:
+    return _is_receipt(after, at.number)
+
+
+def receipts_up_to_there(after: After, at: Fired) -> bool:
+    return _is_receipt(after, at.number - 1) and at.number in after.sizes[RECEIPTS]
+
+
+def _is_receipt(after: After, index: int) -> bool:
+    """A receipt stands there, and as many anchors stand in the journal before its own as receipts before it."""
+    body = after.logs[RECEIPTS][index].body
+    place = sum(isinstance(record.body, AnchorReceipt) for record in after.logs[RECEIPTS][:index])
+    anchored = [step.intent.anchored for step in after.steps if step.anchors][place]
+    return isinstance(body, AnchorReceipt) and anchored is not None and body.checkpoint == anchored.note
+
+
+@dataclass(frozen=True, slots=True)
+class Logged:
+    """What the operator's log has of the command, and whether the PLC did it."""
+
+    outcomes: tuple[str, ...]
+    done: bool
+
+    def __call__(self, after: After, at: Fired) -> bool:
+        return after.outcomes(at.turn) == [*self.outcomes] and (setpoint(at.turn) in after.shown) == self.done
+
+
+@dataclass(frozen=True, slots=True)
+class Row:
+    """plan: role, point, before or after, and the how manieth time in the life of a process; then: what must be so."""
+
+    plan: str
+    then: str
+    check: Check
+
+
+TABLE = (
+    # A state is read from the PLC. It is acknowledged once it is on disk under a signed checkpoint.
+    Row("gateway sequence before 4", "it is not there; the next start is in its place", start_in_its_place),
+    Row("gateway sequence after 4", "it is there once; the next start is behind it", start_behind_it),
+    Row("gateway publish before 2", "records are there; the next start publishes them", start_behind),
+    Row("gateway publish after 2", "records are there, published once", start_behind),
+    Row("gateway sequence before 1", "the start itself is not there, the one after it is", start_in_its_place),
+    Row("gateway sequence after 1", "both starts are there", two_starts),
+    Row("reader sequence before 4", "it is not there; the next start is in its place", start_in_its_place),
+    Row("reader sequence after 4", "it is there once; the next start is behind it", start_behind_it),
+    Row("reader publish before 2", "records are there; the next start publishes them", start_behind),
+    Row("reader publish after 2", "records are there, published once", start_behind),
+    # The twin consumes it.
+    Row("twin sequence before 3", "its inputs are consumed by the next start", start_in_its_place),
+    Row("twin sequence after 3", "its record is there once; the next start goes on behind it", start_behind_it),
+    Row("twin publish before 2", "records are there; the next start publishes them", start_behind),
+    Row("twin publish after 2", "records are there, published once", start_behind),
+    # The anchor takes checkpoints to the contract, one transaction at a time.
+    Row("anchor intent before 2", "nothing was sent; the next start writes a step in its place", one_block),
+    Row("anchor intent after 2", "the next start sends it as it was written", one_block),
+    Row("anchor send before 1", "killed again while it did so: sent once, as it was written", one_block),
+    Row("anchor send before 2", "the next start sends it as it was written", one_block),
+    Row("anchor send after 2", "it was mined: found on the chain, not sent again", one_block),
+    Row("anchor mined before 2", "it was mined: found on the chain, not sent again", one_block),
+    Row("anchor mined after 2", "nothing is sent again; its receipt is logged by the next start", one_block),
+    # What the contract accepted is logged.
+    Row("anchor sequence before 2", "the next start logs the receipts of that round", receipts_from_there),
+    Row("anchor sequence after 2", "the receipts are there, once", receipts_up_to_there),
+    Row("anchor publish before 2", "the receipts are there; the next start publishes them", receipts_up_to_there),
+    Row("anchor publish after 2", "the receipts are there, once", receipts_up_to_there),
+    # A person commands something: logged, sent, read back, logged.
+    Row("operator sequence before 1", "it was never meant, and not done", Logged((), done=False)),
+    Row("operator sequence after 1", "it was meant, and not sent", Logged((INTENDED,), done=False)),
+    Row("operator command before 1", "it was meant, and not sent", Logged((INTENDED,), done=False)),
+    Row("operator command after 1", "it was done; nobody knows", Logged((INTENDED,), done=True)),
+    Row("operator sequence before 2", "it was done; nobody knows", Logged((INTENDED,), done=True)),
+    Row("operator sequence after 2", "it was done, and is known", Logged((INTENDED, CONFIRMED), done=True)),
+    Row("operator publish before 1", "it was done, and is known", Logged((INTENDED, CONFIRMED), done=True)),
+    Row("operator publish after 1", "it was done, and is known", Logged((INTENDED, CONFIRMED), done=True)),
+)
+COMMANDS = [row.check for row in TABLE if isinstance(row.check, Logged)]
+"""What the operator does, one turn after the other, and dies."""
+
+
+def setpoint(turn: int) -> float:
+    """What the operator commands at each turn; the PLC holds it exactly."""
+    return 0.5 + turn / 16
 
 
 def test_each_step_fails_and_fails_but_persisted(tmp_path: Path) -> None:
     plan = tmp_path / "plan"
-    plan.write_text(TABLE, encoding="utf-8")
-    fired = tmp_path / "plan.fired"
+    plan.write_text("".join(f"{row.plan}\n" for row in TABLE), encoding="utf-8")
     environment = {VARIABLE: str(plan)}
     live = make_quick(tmp_path / "bench")
     quick = Quick(live, environment)
+    outsider = Outsider(quick.bench)
     quick.start()
+    outsider.start()
     try:
-        outsider = Outsider(quick.bench)
-        outsider.start()
+        until(lambda: quick.size(quick.bench.gateway.name) and _shows(quick.bench))
+        for turn in range(len(COMMANDS)):
+            assert _command(live, turn, environment) == (-signal.SIGKILL, "")
+            if COMMANDS[turn].done:
+                # The gateway dies meanwhile, and is to see it before the next one.
+                until(lambda: setpoint(turn) in _shows(quick.bench))  # noqa: B023 - it is called at once
+        last = len(COMMANDS)
+        told = f"{TAG} = {setpoint(last)} by eve: confirmed: read back\n"
+        assert _command(live, last, environment) == (0, told)
+        until(lambda: len(_fired(plan)) == len(TABLE))
         quick.wait_until_well()
-        commanded = [_command(live, number, environment) for number in range(8)]
-        # Six of them die, and the last two carry on.
-        assert commanded == [-signal.SIGKILL] * 6 + [0, 0]
-        until(lambda: _lines(fired) == sorted(TABLE.splitlines()))
-        quick.wait_until_well()
+        node, sent = asyncio.run(_chain(quick.bench))
         outsider.stop()
         assert quick.stop() == 0, quick.said()[-2000:]
     finally:
         quick.clean_up()
-    report = live.genuine()
+        if outsider.is_alive():
+            outsider.stop()
+    live.genuine()
     assert outsider.compare() == []
     assert outsider.checkpoints > 0
-    _look_at_each(live, fired, report["anchors"])
+    assert faults_of(quick.bench).places == ""
+    after = _after(quick.bench, node, sent)
+    assert len(after.node) == after.sent, "one transaction a block, and each of them once"
+    assert after.outcomes(last) == [INTENDED, CONFIRMED]
+    fired = _fired(plan)
+    assert [
+        f"{row.plan}: {row.then}; {fired[row.plan]}" for row in TABLE if not row.check(after, fired[row.plan])
+    ] == []
 
 
-def _command(bench: LiveBench, number: int, environment: dict[str, str]) -> int:
-    """`testbed write`, each time another set-point; its exit code, negative for a signal."""
-    command = [sys.executable, "-m", "testbed.cli.main", "write", "control.level_setpoint", str(0.5 + number / 16)]
+def _command(bench: LiveBench, turn: int, environment: dict[str, str]) -> tuple[int, str]:
+    """`testbed write`: its exit code, negative for a signal, and what it told."""
+    command = [sys.executable, "-m", "testbed.cli.main", "write", TAG, str(setpoint(turn))]
     done = subprocess.run(
         [*command, "--who", "eve", "--bench", str(bench.file)],
-        capture_output=True,
+        stdout=subprocess.PIPE,
+        text=True,
         env={**os.environ, **environment},
         check=False,
     )
-    return done.returncode
+    return done.returncode, done.stdout
 
 
-def _lines(fired: Path) -> list[str]:
-    """What fired, without the details, sorted."""
-    text = fired.read_text(encoding="utf-8") if fired.exists() else ""
-    return sorted(" ".join(line.split()[:4]) for line in text.splitlines())
+def _fired(plan: Path) -> dict[str, Fired]:
+    """What fired, by its line in the plan."""
+    file = plan.with_name(f"{plan.name}.fired")
+    fired: dict[str, Fired] = {}
+    for line in file.read_text(encoding="utf-8").splitlines() if file.exists() else ():
+        row, _, detail = line.rpartition(" ")
+        role = row.split()[0]
+        turn = sum(one.role == role for one in fired.values())
+        fired[row] = Fired(role, int(detail) if detail.isdecimal() else -1, turn)
+    return fired
 
 
-def _look_at_each(bench: LiveBench, fired: Path, anchors: int) -> None:
-    bodies = {name: _bodies(bench, name) for name in ("gateway", "reader", "operator", "twin", "receipts")}
-    for line in fired.read_text(encoding="utf-8").splitlines():
-        role, point, when, _, detail = line.split()
-        if role in ("gateway", "reader", "twin") and point == "sequence":
-            # Before: that commit's place was taken by the next start. After: the next start stands behind it.
-            after = bodies[role][int(detail)]
-            assert isinstance(after, Event), (line, after)
-            assert after.name == STARTED
-            assert when == "before" or not _is_start(bodies[role][int(detail) - 1]), line
-    for name in ("gateway", "reader"):
-        scans = [(body.boot, body.scan) for body in bodies[name] if isinstance(body, State) and body.scan is not None]
-        assert scans == sorted(set(scans)), "no scan twice, none out of order"
-    inputs = [ref.index for body in bodies["twin"] if isinstance(body, TwinRecord) for ref in body.inputs]
-    assert inputs == list(range(len(inputs))), "every record of the source is consumed, once"
-    commands = [(body.what, body.outcome.partition(":")[0]) for body in bodies["operator"] if isinstance(body, Command)]
-    # Of eight commands one was never logged; four have an intent alone; in one the outcome was logged and not told.
-    outcomes = Counter(outcome for _, outcome in commands)
-    assert outcomes == {"": 7, CONFIRMED: 3}
-    assert len(set(commands)) == len(commands)
-    receipts = [body for body in bodies["receipts"] if isinstance(body, AnchorReceipt)]
-    assert len({receipt.checkpoint for receipt in receipts}) == len(receipts) == anchors
+def _shows(bench: Bench) -> set[Value]:
+    """The set-points that the gateway has read from the PLC."""
+    place, tag = next((place, tag) for place, tag in enumerate(bench.tags) if tag.name == TAG)
+    bodies = [record.body for record in records_of(bench, bench.gateway.name)]
+    raws = {body.values[place] for body in bodies if isinstance(body, State)}
+    return {decode(tag, raw) for raw in raws if raw is not None}
 
 
-def _is_start(body: Body) -> bool:
-    return isinstance(body, Event) and body.name == STARTED
+async def _chain(bench: Bench) -> tuple[list[bytes], int]:
+    """Hashes of the node's blocks above genesis, and how many transactions the submitter has sent by then."""
+    submitter = read_journal(Paths(bench.data).journal).head.submitter
+    async with Node(running_node(bench) or "") as node:
+        sent, height = await node.nonce(submitter), -1
+        while height != sent:  # unless another one is mined between two questions
+            height, sent = await node.height(), await node.nonce(submitter)
+        blocks = [await node.block(number) for number in range(1, height + 1)]
+    return [block.hash for block in blocks if block is not None], sent
 
 
-def _bodies(bench: LiveBench, name: str) -> list[Body]:
-    with LogStore.examine(Paths(load_bench(bench.file).data).log(name)) as store:
-        return [decode_body(decode_entry(row.entry).kind, row.body or b"") for row in store.rows()]
+def _after(bench: Bench, node: list[bytes], sent: int) -> After:
+    sizes = {}
+    for name in bench.logs:
+        with LogStore.read(Paths(bench.data).log(name)) as store:
+            sizes[name] = {size for size, _ in store.checkpoints()}
+    logs = {name: records_of(bench, name) for name in bench.logs}
+    return After(logs, sizes, read_journal(Paths(bench.data).journal).steps, node, sent, _shows(bench))
