@@ -79,6 +79,10 @@ def start_behind_it(after: After, at: Fired) -> bool:
     return start_behind(after, at) and not after.is_start(at.role, at.number - 1)
 
 
+def one_start(after: After, at: Fired) -> bool:
+    return after.is_start(at.role, at.number) and at.number + 1 in after.sizes[at.role]
+
+
 def two_starts(after: After, at: Fired) -> bool:
     return after.is_start(at.role, at.number - 1) and after.is_start(at.role, at.number)
 
@@ -118,7 +122,7 @@ class Logged:
 
 @dataclass(frozen=True, slots=True)
 class Row:
-    """plan: role, point, before or after, and the how manieth time in the life of a process; then: what must be so."""
+    """plan: role, point, before or after, and at which time that it is come to; then: what must be so afterwards."""
 
     plan: str
     then: str
@@ -129,19 +133,19 @@ TABLE = (
     # A state is read from the PLC. It is acknowledged once it is on disk under a signed checkpoint.
     Row("gateway sequence before 4", "it is not there; the next start is in its place", start_in_its_place),
     Row("gateway sequence after 4", "it is there once; the next start is behind it", start_behind_it),
-    Row("gateway publish before 2", "records are there; the next start publishes them", start_behind),
-    Row("gateway publish after 2", "records are there, published once", start_behind),
-    Row("gateway sequence before 1", "the start itself is not there, the one after it is", start_in_its_place),
+    Row("gateway publish before 3", "records are there; the next start publishes them", start_behind),
+    Row("gateway publish after 3", "records are there, published once", start_behind),
+    Row("gateway sequence before 1", "the start itself is not there, the one after it is", one_start),
     Row("gateway sequence after 1", "both starts are there", two_starts),
     Row("reader sequence before 4", "it is not there; the next start is in its place", start_in_its_place),
     Row("reader sequence after 4", "it is there once; the next start is behind it", start_behind_it),
-    Row("reader publish before 2", "records are there; the next start publishes them", start_behind),
-    Row("reader publish after 2", "records are there, published once", start_behind),
+    Row("reader publish before 3", "records are there; the next start publishes them", start_behind),
+    Row("reader publish after 3", "records are there, published once", start_behind),
     # The twin consumes it.
     Row("twin sequence before 3", "its inputs are consumed by the next start", start_in_its_place),
     Row("twin sequence after 3", "its record is there once; the next start goes on behind it", start_behind_it),
-    Row("twin publish before 2", "records are there; the next start publishes them", start_behind),
-    Row("twin publish after 2", "records are there, published once", start_behind),
+    Row("twin publish before 3", "records are there; the next start publishes them", start_behind),
+    Row("twin publish after 3", "records are there, published once", start_behind),
     # The anchor takes checkpoints to the contract, one transaction at a time.
     Row("anchor intent before 2", "nothing was sent; the next start writes a step in its place", one_block),
     Row("anchor intent after 2", "the next start sends it as it was written", one_block),
