@@ -1,9 +1,13 @@
 """A node that is exchanged while it is read: nobody is accused of what the reading itself brought about."""
 
+from collections.abc import Sequence
 from pathlib import Path
 
 from testbed.chain.devnode import DevNode
+from testbed.chain.reading import read_journal
 from testbed.chain.rpc import Node
+from testbed.chain.steps import Step
+from testbed.chain.wire import Block
 from testbed.core.finding import Verdict, What
 from testbed.rig.auditing import approved_model, auditor
 from testbed.rig.bench import Bench
@@ -25,6 +29,29 @@ class Restarted(Node):
         await self.close()
         self.url = self._next_url
         return await super().version()
+
+
+class BuiltAgain(Node):
+    """A node that is sent its lost blocks again while it is read: `left`, once its slots were read."""
+
+    def __init__(self, url: str, left: Sequence[Step]) -> None:
+        super().__init__(url)
+        self._left = left
+        self._looks = 0
+
+    async def block(self, number: int | str) -> Block | None:
+        found = await super().block(number)
+        self._looks += number == "latest"
+        if self._looks == 2:
+            self._looks += 1
+            await send_again(self, self._left)
+        return found
+
+
+async def send_again(node: Node, steps: Sequence[Step]) -> None:
+    for step in steps:
+        await node.set_next_timestamp(step.intent.timestamp or 0)
+        await node.wait_for_receipt(await node.send(step.intent.transaction))
 
 
 async def report_by(bench: Bench, node: Node) -> Report:
@@ -50,3 +77,19 @@ async def test_a_node_that_lost_its_blocks_while_it_was_read_falsifies_nothing(b
         await empty.stop()
     assert report.verdict is Verdict.INCONCLUSIVE
     assert {finding.what for finding in report.findings} <= {What.BEHIND, What.UNREACHABLE}
+
+
+async def test_a_node_that_is_built_again_while_it_is_read_falsifies_nothing(bench: Bench, tmp_path: Path) -> None:
+    own, steps = read_dev_chain(Paths(bench.data)), read_journal(Paths(bench.data).journal).steps
+    half = len(steps) // 2
+    fresh = await DevNode.start(tmp_path / "fresh", own.chain_id, own.genesis_time_s, own.funded)
+    try:
+        async with BuiltAgain(fresh.url, steps[half:]) as node:
+            await send_again(node, steps[:half])
+            report = await report_by(bench, node)
+            assert {finding.what for finding in report.findings} == {What.BEHIND}
+            assert report.verdict is Verdict.INCONCLUSIVE
+            # It has all of them now.
+            assert (await report_by(bench, node)).verdict is Verdict.GENUINE
+    finally:
+        await fresh.stop()
