@@ -131,11 +131,20 @@ class Quick:
         return code
 
     def nothing_runs(self) -> None:
-        """Wait until every process that was seen has ended."""
-        until(lambda: all(map(ended, self._seen)))
+        """Wait until every process has ended: those that were seen, and one that its supervisor had just begun."""
+        until(lambda: all(map(ended, self._seen)) and not self._left_over())
         self._seen.clear()
         if self.process is not None:
             self.process.wait()
+
+    def _left_over(self) -> list[int]:
+        """Roles of this bench, and what is to become one: until it is, it bears the supervisor's command."""
+        return [
+            pid
+            for children in children_by_parent().values()
+            for pid, command in children
+            if str(self.live.file) in command and {"run", quick_up.__file__}.intersection(command)
+        ]
 
     def clean_up(self) -> None:
         """Leave nothing behind, whatever happened. The roles live with their supervisor, the node with its role."""
