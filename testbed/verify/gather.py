@@ -53,8 +53,9 @@ async def gather(
         except InvalidData as error:
             chain_problem = f"{node.url} does not answer as a node should: {error}"
     logs, reading_ns = _logs(trust, folders)
-    settled = chain is not None
-    for _ in range(_TRIES if chain is None else 0):
+    # Blocks above the chain that was read came later; where it is behind the journal, that is not known of any.
+    settled = chain is not None and not _is_behind(chain, contents)
+    for _ in range(0 if settled else _TRIES):
         again, again_problem = _journal(journal)
         settled = _mark(again) == _mark(contents)
         if settled:
@@ -86,6 +87,12 @@ def _logs(trust: Trust, folders: Mapping[str, tuple[Path, Path]]) -> tuple[dict[
     return logs, time.monotonic_ns() - begun
 
 
+def _is_behind(chain: ChainEvidence, contents: Contents | None) -> bool:
+    """Whether the journal knows blocks that the chain has not."""
+    steps = () if contents is None else contents.steps
+    return any(step.mined is not None and step.mined.height > chain.height for step in steps[-2:])
+
+
 def _mark(contents: Contents | None) -> object:
     """What differs between two readings of a journal that grew in between."""
     return None if contents is None else (len(contents.steps), contents.steps[-1:])
@@ -97,6 +104,10 @@ async def _read_named_blocks(node: Node, chain: ChainEvidence, logs: Iterable[Lo
         block = await node.block(number)
         if block is not None:
             chain.blocks[number] = header_fields(block.header_rlp)
+    # A node that was started again meanwhile may not have all its blocks yet.
+    again = await node.block(chain.height)
+    if again is None or again.hash != chain.head:
+        raise ChainError(f"{node.url} was exchanged, or its chain rewritten, while it was read", "try again")
 
 
 def _named_blocks(log: LogEvidence) -> Iterator[int]:
