@@ -6,7 +6,7 @@ from contextlib import suppress
 from pathlib import Path
 
 from testbed.chain.proofs import header_fields
-from testbed.chain.reading import Contents, read_journal
+from testbed.chain.reading import Contents, read_journal, read_tail
 from testbed.chain.rpc import Node
 from testbed.core.bodies import AnchorReceipt, Beacon
 from testbed.core.entry import Kind, Row
@@ -53,20 +53,20 @@ async def gather(
         except InvalidData as error:
             chain_problem = f"{node.url} does not answer as a node should: {error}"
     logs, reading_ns = _logs(trust, folders)
-    # Blocks above the chain that was read came later; where it is behind the journal, that is not known of any.
-    settled = chain is not None and not _is_behind(chain, contents)
-    for _ in range(0 if settled else _TRIES):
-        again, again_problem = _journal(journal)
-        settled = _mark(again) == _mark(contents)
+    # Where the chain tells which blocks came later, a journal that grew meanwhile need not be read again.
+    told = chain is not None and not _is_behind(chain, contents)
+    settled = _ends_with(journal, contents)
+    for _ in range(0 if settled or told else _TRIES):
+        contents, journal_problem = _journal(journal)
+        logs, reading_ns = _logs(trust, folders)
+        settled = _ends_with(journal, contents)
         if settled:
             break
-        contents, journal_problem = again, again_problem
-        logs, reading_ns = _logs(trust, folders)
     if node is not None and chain is not None:
         try:
             await _read_named_blocks(node, chain, logs.values())
         except ChainError as error:
-            chain, chain_problem, settled = None, error.problem, False
+            chain, chain_problem = None, error.problem
     return Evidence(
         logs=logs,
         journal_head=contents.head if contents else None,
@@ -93,9 +93,16 @@ def _is_behind(chain: ChainEvidence, contents: Contents | None) -> bool:
     return any(step.mined is not None and step.mined.height > chain.height for step in steps[-2:])
 
 
-def _mark(contents: Contents | None) -> object:
-    """What differs between two readings of a journal that grew in between."""
-    return None if contents is None else (len(contents.steps), contents.steps[-1:])
+def _ends_with(journal: Path, contents: Contents | None) -> bool:
+    """Whether the journal still ends where it did when it was read: then it was ahead of all that was read since."""
+    try:
+        tail = read_tail(journal)
+    except (StoreError, InvalidData):
+        return contents is None
+    return contents is not None and (tail.steps, tail.last) == (
+        len(contents.steps),
+        next(reversed(contents.steps), None),
+    )
 
 
 async def _read_named_blocks(node: Node, chain: ChainEvidence, logs: Iterable[LogEvidence]) -> None:

@@ -33,7 +33,7 @@ def check_receipts(
     accepted: None where the journal could not be read, or is a finding already; chain: None where it could not be read,
     or is a finding already. Returns also what is proved. The journal may be ahead of the receipts by its newest round;
     receipts of blocks above the chain's height came while the bench was read. A round anchors each log once at most.
-    settled: the journal is known to hold every block that the logs may name.
+    settled: the journal did not grow meanwhile, so that every receipt should stand in it.
     """
     keys = {log.origin: log.key for log in logs}
     wrong: list[tuple[What, Layer, int, str]] = []
