@@ -117,6 +117,9 @@ def _verify(commands: _Commands) -> None:
     command.add_argument(
         "--record", nargs=2, metavar=("SOURCE", "SEQ"), help="show one record through every layer, such as: cell 17"
     )
+    command.add_argument(
+        "--log", metavar="NAME", help="the log of that record, such as: reader (default: gateway first)"
+    )
     _json(command)
 
 

@@ -28,7 +28,7 @@ def trace_as_text(found: Trace, tags: Sequence[Tag]) -> str:
     ]
     if found.checkpoint is None:
         lines.append("checkpoint  pending: no confirmed anchor covers this record yet")
-        return "\n".join([*lines, *_logged(found)])
+        return "\n".join([*lines, _logged(found)])
     lines += [f"path        {digest.hex()}" for digest in found.path] or ["path        empty: the only leaf"]
     size = found.checkpoint.size
     lines.append(f"checkpoint  {found.checkpoint.origin}, size {size}, root {found.checkpoint.root.hex()}")
@@ -40,21 +40,23 @@ def trace_as_text(found: Trace, tags: Sequence[Tag]) -> str:
             f"transaction 0x{anchor.transaction.hex()}   {anchor.gas} gas for {anchor.records} records",
             f"block       {anchor.block}, 0x{anchor.block_hash.hex()}, {_utc(anchor.time)}",
         ]
-    return "\n".join([*lines, *_logged(found)])
+    return "\n".join([*lines, _logged(found)])
 
 
-def _logged(found: Trace) -> list[str]:
+def _logged(found: Trace) -> str:
     """Between which two blocks the record was logged, as far as beacons and anchors tell."""
-    ends = []
-    if found.since is not None:
-        time_ = f" ({_utc(found.since.time)})" if found.since.time is not None else ""
-        ends.append(f"block {found.since.block}{time_}")
+    after = before = ""
+    if found.after is not None:
+        time_ = "" if found.after.time is None else f" ({_utc(found.after.time)})"
+        after = f"block {found.after.block}{time_}"
     if found.anchor is not None:
-        ends.append(f"block {found.anchor.block} ({_utc(found.anchor.time)})")
-    if not ends:
-        return []
-    words = "between" if len(ends) == 2 else "after" if found.anchor is None else "before"
-    return [f"logged      {words} {' and '.join(ends)}"]
+        before = f"block {found.anchor.block} ({_utc(found.anchor.time)})"
+    if after and before:
+        return f"logged      between {after} and {before}"
+    if after:
+        return f"logged      after {after}"
+    said = f"before {before}; " if before else ""
+    return f"logged      {said}after no block that is known: no beacon stands before it"
 
 
 def _utc(seconds: int) -> str:
@@ -83,7 +85,7 @@ def trace_as_json(found: Trace) -> dict[str, object]:
         "block": None
         if anchor is None
         else {"number": anchor.block, "hash": anchor.block_hash.hex(), "time": anchor.time},
-        "since": None if found.since is None else {"number": found.since.block, "time": found.since.time},
+        "logged_after": None if found.after is None else {"number": found.after.block, "time": found.after.time},
         "gas": None if anchor is None else anchor.gas,
     }
 

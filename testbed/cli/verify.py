@@ -19,7 +19,7 @@ from testbed.verify.trust import LogRole
 from testbed.verify.verdict import Report, Standing
 
 _ONE_READER = "a lie told to the gateway on the wire: its log says what it read, not what the machine did"
-_TWO_READERS = "a lie told identically to both readers: their logs say what they read, not what the machine did"
+_TWO_READERS = "a lie told identically to both readers: their logs say what was read, not what the machine did"
 _NOT_PROVED = """\
             anything that no confirmed anchor covers yet: whoever holds a log's key could still rewrite it
             independence of the chain: a dev node run by the same people orders and keeps, it is no third party"""
@@ -32,6 +32,8 @@ def execute(options: argparse.Namespace) -> int:
     if not file.exists() and options.trust is None:
         _say_unchecked(file, as_json=options.json)
         return Verdict.INCONCLUSIVE.exit_code
+    if options.log is not None and options.record is None:
+        raise UsageError("--log goes with --record", "name a record of that log as well, such as --record cell 17")
     begun = time.monotonic()
     checked = asyncio.run(audit(bench, file))
     report = checked.report
@@ -41,7 +43,7 @@ def execute(options: argparse.Namespace) -> int:
             raise UsageError(
                 f"--record {source} {seq}: {seq!r} is no number", "name a source and a number, such as cell 17"
             )
-        found = trace(checked, source, int(seq))
+        found = trace(checked, source, int(seq), options.log and bench.origin(options.log))
         if options.json:
             print(json.dumps({"verdict": report.verdict.value, **trace_as_json(found)}))
         else:
@@ -68,17 +70,44 @@ def print_report(bench: Bench, report: Report, seconds: float) -> None:
     """The report for a person."""
     _print_verdict(report)
     print()
+    beside = _beside(report)
     for standing in report.standings:
-        print(f"proved      {_standing(standing)}")
+        print(f"proved      {_standing(standing, newest=_is_newest_round(standing, report))}")
+        for line in beside.pop(standing.role, []) if standing is _last_of(standing.role, report) else ():
+            print(f"            {line}")
     for origin in _not_checked(bench, report):
         print(f"not checked {origin}: the trust file does not name it")
-    print(f"            {report.replayed} twin records run again, byte for byte")
     chain = f"up to block {report.height}" if report.height is not None else "without a chain"
-    print(f"            {report.blocks} anchors checked {chain}{_gas(report)}")
+    print(f"            {_count(report.blocks, 'anchor')} checked {chain}{_gas(report)}")
     print(f"evidence    {near(bench.data)}: logs and tiles by role, anchor/journal.jsonl   ({seconds:.1f} s)")
     readers = sum(one.role in (LogRole.GATEWAY, LogRole.READER) for one in report.standings)
     print(f"not proved  {_TWO_READERS if readers > 1 else _ONE_READER}")
     print(_NOT_PROVED)
+
+
+def _beside(report: Report) -> dict[LogRole, list[str]]:
+    """What stands by the last log of each role: what it was compared with."""
+    lines = {LogRole.TWIN: [f"{_count(report.replayed, 'twin record')} run again, byte for byte"]}
+    if report.agreed:
+        lines[LogRole.READER] = [f"{_count(report.agreed, 'scan')} read by two readers, the same"]
+    if report.commands:
+        changes, commands = _count(report.changes, "change"), _count(report.commands, "command")
+        lines[LogRole.OPERATOR] = [f"{changes} of set-points and modes explained by {commands}"]
+    return lines
+
+
+def _last_of(role: LogRole, report: Report) -> Standing:
+    return [one for one in report.standings if one.role is role][-1]
+
+
+def _is_newest_round(one: Standing, report: Report) -> bool:
+    """Whether what is pending are receipts of one round only, and nothing is wrong with them."""
+    found = any(finding.origin == one.origin for finding in report.findings)
+    return one.role is LogRole.RECEIPTS and one.confirmed > 0 and one.pending <= len(report.standings) and not found
+
+
+def _count(number: int, what: str) -> str:
+    return f"{number} {what}" if number == 1 else f"{number} {what}s"
 
 
 def _print_verdict(report: Report) -> None:
@@ -97,11 +126,14 @@ def _finding(finding: Finding) -> str:
     return f"{finding.what.value}, layer {finding.layer.value}: {finding.where}\n      {finding.detail}"
 
 
-def _standing(one: Standing) -> str:
+def _standing(one: Standing, *, newest: bool) -> str:
     states = f", {one.states} of them states" if one.states else ""
-    line = f"{one.origin}: {one.genuine} of {one.size} records, under {one.anchors} anchors{states}"
+    missed = f", {_count(one.missed, 'scan')} missed by its own word" if one.missed else ""
+    line = f"{one.origin}: {one.genuine} of {one.size} records, under {_count(one.anchors, 'anchor')}{states}{missed}"
     if one.pending <= 0:
         return line
+    if newest:
+        return f"{line}; {one.pending} of the newest round wait for the next one"
     since = "" if one.waiting_since_ns is None else f", the oldest for {time.time() - one.waiting_since_ns / 1e9:.0f} s"
     return f"{line}; {one.pending} pending{since}"
 
@@ -128,4 +160,7 @@ def _as_json(report: Report) -> dict[str, object]:
         "anchors": report.blocks,
         "height": report.height,
         "gas": report.gas,
+        "agreed": report.agreed,
+        "commands": report.commands,
+        "changes": report.changes,
     }

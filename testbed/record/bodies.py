@@ -43,6 +43,7 @@ from testbed.record.fields import (
     FLOATS,
     HASH,
     LEAF_REFS,
+    REPEATED_HASH,
     SIGNATURE,
     STATUSES,
     TEXT,
@@ -57,8 +58,8 @@ Layout = tuple[tuple[str, Field], ...]
 
 _STEP: Layout = (
     ("inputs", LEAF_REFS),
-    ("model", HASH),
-    ("parameters", HASH),
+    ("model", REPEATED_HASH),
+    ("parameters", REPEATED_HASH),
     ("state", FLOATS),
     ("outputs", FLOATS),
 )

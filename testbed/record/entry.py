@@ -10,6 +10,7 @@
 """
 
 import hashlib
+import sys
 
 from testbed.core.entry import Entry, Kind
 from testbed.core.errors import InvalidData
@@ -48,7 +49,8 @@ def decode_entry(data: bytes) -> Entry:
     if type(kind) is not int or kind not in _KINDS:
         raise InvalidData(f"entry: not a kind: {kind!r}")
     _check(source, seq, commitment_)
-    return Entry(_KINDS[kind], source, seq, commitment_)
+    # Many entries speak of few sources: who reads a whole log keeps each name once.
+    return Entry(_KINDS[kind], sys.intern(source), seq, commitment_)
 
 
 def commitment(salt: bytes, body: bytes) -> bytes:

@@ -4,9 +4,10 @@
 """
 
 import struct
-from collections.abc import Callable, Sequence
+import sys
+from collections.abc import Callable, Hashable, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, TypeVar
 
 from testbed.core.bodies import LeafRef
 from testbed.core.errors import InvalidData
@@ -25,7 +26,7 @@ def _same(check: Callable[[Any], object]) -> Field:
     return Field(check, check)
 
 
-def _text(value: object) -> object:
+def _text(value: object) -> str:
     if type(value) is not str:
         raise InvalidData("not text")
     return value
@@ -89,8 +90,25 @@ def _statuses(items: Sequence[Any]) -> None:
         raise InvalidData("an item is not a uint32")
 
 
-def _scalars(check: Callable[[Sequence[Any]], None]) -> Field:
-    """A tuple of scalars; `check` sees them all at once."""
+Kept = TypeVar("Kept", bound=Hashable)
+
+_KEPT: dict[Any, Any] = {}
+_MOST_KEPT = 4096
+
+
+def _shared(value: Kept) -> Kept:
+    """`value`, or an equal one that was decoded before: who reads a whole log keeps what repeats in it once.
+
+    For values of one type: bytes, or tuples of integers.
+    """
+    if len(_KEPT) >= _MOST_KEPT:
+        _KEPT.clear()
+    kept: Kept = _KEPT.setdefault(value, value)
+    return kept
+
+
+def _scalars(check: Callable[[Sequence[Any]], None], share: Callable[[list[Any]], tuple[Any, ...]]) -> Field:
+    """A tuple of scalars; `check` sees them all at once; share: the tuple of decoded items."""
 
     def encode(value: object) -> object:
         items = _tuple(value)
@@ -100,7 +118,7 @@ def _scalars(check: Callable[[Sequence[Any]], None]) -> Field:
     def decode(value: object) -> object:
         items = _list(value)
         check(items)
-        return tuple(items)
+        return share(items)
 
     return Field(encode, decode)
 
@@ -156,13 +174,15 @@ def _leaf_refs() -> Field:
     return Field(encode, decode)
 
 
-TEXT = _same(_text)
+TEXT = Field(_text, lambda value: sys.intern(_text(value)))
 BYTES = _same(_raw)
 BOOL = _same(_boolean)
 UINT64 = _same(_uint64)
 HASH = _same(_sized(32))
+REPEATED_HASH = Field(HASH.encode, lambda value: _shared(HASH.decode(value)))
+"""A hash that stands in many records."""
 SIGNATURE = _same(_sized(64))
-VALUES = _scalars(_values)
-STATUSES = _scalars(_statuses)
+VALUES = _scalars(_values, lambda items: tuple([_shared(item) for item in items]))
+STATUSES = _scalars(_statuses, lambda items: _shared(tuple(items)))
 FLOATS = Field(_encode_floats, _decode_floats)
 LEAF_REFS = _leaf_refs()

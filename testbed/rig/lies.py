@@ -15,7 +15,7 @@ from testbed.fieldbus.registers import decode
 from testbed.rig.bench import Bench
 from testbed.rig.bench_errors import unknown
 from testbed.rig.meddler import Meddler, Ports
-from testbed.rig.reading import modbus_reader, tags_of
+from testbed.rig.reading import PATIENT_S, modbus_reader, tags_of
 
 BACK = 2
 """How many scans before the lie the replayed one is."""
@@ -136,7 +136,7 @@ class _Stranger(Meddler):
     async def before(self, scan: int) -> None:
         if scan != self._scan:
             return
-        client = modbus_reader(self._bench, HOST, self._port)
+        client = modbus_reader(self._bench, HOST, self._port, PATIENT_S)
         await client.connect()
         try:
             raw = (await client.poll()).values[self._bench.tags.index(self._tag)]

@@ -16,7 +16,7 @@ from testbed.rig.bench import Bench
 from testbed.rig.initialize import initialize
 from testbed.rig.meddler import HONEST, Meddler, Ports
 from testbed.rig.operating import operator_log
-from testbed.rig.reading import modbus_reader
+from testbed.rig.reading import PATIENT_S, modbus_reader
 from testbed.rig.recipe import recipe_of
 from testbed.rig.roles.anchor import AnchorRole
 from testbed.rig.roles.chain import ChainRole
@@ -101,7 +101,7 @@ async def simulate(
         for before, (tag, value) in sorted((commands or {}).items()):
             while done < before:
                 await scan()
-            device = modbus_reader(bench, port=await meddler.operator_port(plc.modbus.port))
+            device = modbus_reader(bench, port=await meddler.operator_port(plc.modbus.port), timeout=PATIENT_S)
             with operator_log(bench, clock, entropy, simulated=True) as log:
                 # Reading it back takes a scan, as it does a person.
                 await Operator("operator", log, device, bench.tags, bench.momentary, scan).write(tag, value)

@@ -17,6 +17,11 @@ if TYPE_CHECKING:
     from testbed.fieldbus.modbus_client import ModbusReader
     from testbed.fieldbus.opcua_client import OpcUaReader
 
+PROMPT_S = 1.0
+"""How long a PLC may take for an answer, s."""
+PATIENT_S = 60.0
+"""The same under a virtual clock, in which no time passes: how busy this machine is must not decide what is logged."""
+
 
 def tags_of(bench: Bench, reader: bench_file.Reader) -> tuple[Tag, ...]:
     """The tag list by which the raw values in a reader's log are read."""
@@ -28,30 +33,41 @@ def schema_of(bench: Bench, reader: bench_file.Reader) -> bytes:
     return schema_hash(tags_of(bench, reader))
 
 
-def modbus_reader(bench: Bench, host: str | None = None, port: int | None = None) -> "ModbusReader":
-    """A Modbus connection to the bench's PLC, or to what stands in front of it."""
+def modbus_reader(
+    bench: Bench, host: str | None = None, port: int | None = None, timeout: float = PROMPT_S
+) -> "ModbusReader":
+    """A Modbus connection to the bench's PLC, or to what stands in front of it. timeout: s for each answer."""
     # Loaded where it is used: a process starts in a fraction of the time without the other protocol's library.
     from testbed.fieldbus.modbus_client import ModbusReader
 
     plc = bench.plc
     return ModbusReader(
-        bench.tags, host or plc.modbus.host, port or plc.modbus.port, plc.modbus.unit, plc.scan_tag, plc.boot_tag
+        bench.tags,
+        host or plc.modbus.host,
+        port or plc.modbus.port,
+        plc.modbus.unit,
+        plc.scan_tag,
+        plc.boot_tag,
+        timeout=timeout,
     )
 
 
-def opcua_reader(bench: Bench, host: str | None = None, port: int | None = None) -> "OpcUaReader":
+def opcua_reader(
+    bench: Bench, host: str | None = None, port: int | None = None, timeout: float = PROMPT_S
+) -> "OpcUaReader":
     """As `modbus_reader`, by OPC UA."""
     from testbed.fieldbus.opcua_client import OpcUaReader
 
     plc = bench.plc
     url = f"opc.tcp://{host or plc.opcua.host}:{port or plc.opcua.port}/attestbed"
-    return OpcUaReader(bench.tags, url, plc.scan_tag, plc.boot_tag, namespace=f"urn:attestbed:{plc.name}")
+    namespace = f"urn:attestbed:{plc.name}"
+    return OpcUaReader(bench.tags, url, plc.scan_tag, plc.boot_tag, namespace=namespace, timeout=timeout)
 
 
-def connection(bench: Bench, reader: bench_file.Reader, port: int | None = None) -> Reader:
+def connection(bench: Bench, reader: bench_file.Reader, port: int | None = None, timeout: float = PROMPT_S) -> Reader:
     """A reader's connection. port: where the PLC was found to listen, when the bench file does not say it."""
     connect = modbus_reader if reader.protocol == "modbus" else opcua_reader
-    return connect(bench, reader.host, reader.port or port)
+    return connect(bench, reader.host, reader.port or port, timeout)
 
 
 async def read_once(bench: Bench, protocol: str) -> tuple[tuple[Tag, ...], Poll]:

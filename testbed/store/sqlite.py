@@ -186,7 +186,8 @@ class LogStore:
     def _select(self, query: str, arguments: tuple[int, ...] = ()) -> Iterator[tuple[Any, ...]]:
         try:
             yield from self._connection.execute(query, arguments)
-        except sqlite3.Error as error:
+        except (sqlite3.Error, UnicodeDecodeError) as error:
+            # The latter where SQLite's complaint repeats damaged bytes of its schema.
             raise _unreadable(self.path, error) from error
 
 

@@ -44,8 +44,8 @@ class ChainEvidence:
 class Evidence:
     """Everything that a check reads. A part that could not be had says why in its place.
 
-    settled: whether the journal is known to hold every block that the logs may name, although it may have grown while
-    they were read; reading_ns: how long it took to read the logs, one after another, ns.
+    settled: whether the journal did not grow while the logs were read, so that it holds whatever they may know of it;
+    reading_ns: how long it took to read the logs, one after another, ns.
     """
 
     # Not in the repr: asyncio.run makes one of what it returns, and these may be hundreds of megabytes.

@@ -6,7 +6,7 @@ from contextlib import suppress
 from pathlib import Path
 
 from testbed.chain.proofs import header_fields
-from testbed.chain.reading import Contents, read_journal
+from testbed.chain.reading import Contents, read_journal, read_tail
 from testbed.chain.rpc import Node
 from testbed.core.bodies import AnchorReceipt, Beacon
 from testbed.core.entry import Kind, Row
@@ -53,19 +53,20 @@ async def gather(
         except InvalidData as error:
             chain_problem = f"{node.url} does not answer as a node should: {error}"
     logs, reading_ns = _logs(trust, folders)
-    settled = chain is not None
-    for _ in range(_TRIES if chain is None else 0):
-        again, again_problem = _journal(journal)
-        settled = _mark(again) == _mark(contents)
+    # Where the chain tells which blocks came later, a journal that grew meanwhile need not be read again.
+    told = chain is not None and not _is_behind(chain, contents)
+    settled = _ends_with(journal, contents)
+    for _ in range(0 if settled or told else _TRIES):
+        contents, journal_problem = _journal(journal)
+        logs, reading_ns = _logs(trust, folders)
+        settled = _ends_with(journal, contents)
         if settled:
             break
-        contents, journal_problem = again, again_problem
-        logs, reading_ns = _logs(trust, folders)
     if node is not None and chain is not None:
         try:
             await _read_named_blocks(node, chain, logs.values())
         except ChainError as error:
-            chain, chain_problem, settled = None, error.problem, False
+            chain, chain_problem = None, error.problem
     return Evidence(
         logs=logs,
         journal_head=contents.head if contents else None,
@@ -86,9 +87,22 @@ def _logs(trust: Trust, folders: Mapping[str, tuple[Path, Path]]) -> tuple[dict[
     return logs, time.monotonic_ns() - begun
 
 
-def _mark(contents: Contents | None) -> object:
-    """What differs between two readings of a journal that grew in between."""
-    return None if contents is None else (len(contents.steps), contents.steps[-1:])
+def _is_behind(chain: ChainEvidence, contents: Contents | None) -> bool:
+    """Whether the journal knows blocks that the chain has not."""
+    steps = () if contents is None else contents.steps
+    return any(step.mined is not None and step.mined.height > chain.height for step in steps[-2:])
+
+
+def _ends_with(journal: Path, contents: Contents | None) -> bool:
+    """Whether the journal still ends where it did when it was read: then it was ahead of all that was read since."""
+    try:
+        tail = read_tail(journal)
+    except (StoreError, InvalidData):
+        return contents is None
+    return contents is not None and (tail.steps, tail.last) == (
+        len(contents.steps),
+        next(reversed(contents.steps), None),
+    )
 
 
 async def _read_named_blocks(node: Node, chain: ChainEvidence, logs: Iterable[LogEvidence]) -> None:
@@ -97,6 +111,10 @@ async def _read_named_blocks(node: Node, chain: ChainEvidence, logs: Iterable[Lo
         block = await node.block(number)
         if block is not None:
             chain.blocks[number] = header_fields(block.header_rlp)
+    # A node that was started again meanwhile may not have all its blocks yet.
+    again = await node.block(chain.height)
+    if again is None or again.hash != chain.head:
+        raise ChainError(f"{node.url} was exchanged, or its chain rewritten, while it was read", "try again")
 
 
 def _named_blocks(log: LogEvidence) -> Iterator[int]:

@@ -172,9 +172,11 @@ class _Walk:
 
         The newest gap comes first: whoever owns up does it directly behind the state that came late.
         """
+        left: list[Gap] = []
         for gap in reversed(self.owed):
             if gap.length <= grown:
                 grown -= gap.length
             else:
-                self.side.gaps.append(gap)
+                left.append(gap)
+        self.side.gaps += reversed(left)
         self.owed.clear()

@@ -9,6 +9,7 @@ from testbed.merkle.tree import Tree, leaf_hash
 from testbed.verify.beacons import beacons_of
 from testbed.verify.log import CheckedLog
 from testbed.verify.records import Genuine
+from testbed.verify.trust import LogRole
 from testbed.verify.verdict import Checked
 
 
@@ -25,7 +26,7 @@ class Anchor:
 
 
 @dataclass(frozen=True, slots=True)
-class Since:
+class After:
     """A block that stood before a record was logged: the log's newest beacon says so. time: s, None if not known."""
 
     block: int
@@ -37,7 +38,7 @@ class Trace:
     """One record and everything above it. checkpoint: the first anchored one that covers it, None while it waits.
 
     path: RFC 9162 inclusion path of `leaf` in that checkpoint, checked; anchor: None where the chain was not seen to
-    hold it; since: None where no beacon stands before the record. It was logged between the two blocks.
+    hold it; after: None where no beacon stands before the record. It was logged between the two blocks.
     """
 
     origin: str
@@ -46,16 +47,20 @@ class Trace:
     checkpoint: Checkpoint | None
     path: tuple[bytes, ...]
     anchor: Anchor | None
-    since: Since | None
+    after: After | None
 
 
-def trace(checked: Checked, source: str, seq: int) -> Trace:
+def trace(checked: Checked, source: str, seq: int, origin: str | None = None) -> Trace:
     """Trace record `seq` of `source` (the device or twin that it speaks of).
 
-    Raises UsageError when no log has such a genuine record.
+    origin: of the log to look in; None: of those that hold such a record, the gateway's comes first. Raises UsageError
+    when no log has such a genuine record.
     """
     newest: dict[str, int] = {}
-    for log in checked.logs.values():
+    logs = [log for log in checked.logs.values() if origin in (None, log.origin)]
+    if not logs:
+        raise UsageError(f"there is no log {origin!r}", f"there are {', '.join(sorted(checked.logs))}")
+    for log in sorted(logs, key=lambda log: log.trusted.role is not LogRole.GATEWAY):
         for record in log.genuine.values():
             if (record.entry.source, record.entry.seq) == (source, seq):
                 return _trace(checked, log, record)
@@ -70,23 +75,23 @@ def trace(checked: Checked, source: str, seq: int) -> Trace:
 
 
 def _trace(checked: Checked, log: CheckedLog, record: Genuine) -> Trace:
-    leaf, since = leaf_hash(record.entry_data), _since(checked, log, record)
+    leaf, after = leaf_hash(record.entry_data), _after(checked, log, record)
     size = min((size for size in log.agreed if size > record.index), default=None)
     leaves = [] if size is None else [known for known in log.leaves[:size] if known is not None]
     if size is None or len(leaves) != size:
-        return Trace(log.origin, record, leaf, None, (), None, since)
+        return Trace(log.origin, record, leaf, None, (), None, after)
     tree = Tree(leaves)
     checkpoint = Checkpoint(log.origin, size, tree.root())
     path = tuple(tree.inclusion_path(record.index))
     verify_inclusion(leaf, record.index, size, path, checkpoint.root)
     mined = checked.chain.held.get((log.origin, size))
     if mined is None:
-        return Trace(log.origin, record, leaf, checkpoint, path, None, since)
+        return Trace(log.origin, record, leaf, checkpoint, path, None, after)
     records = size - max((other for other in log.agreed if other < size), default=0)
     anchor = Anchor(mined.tx_hash, mined.height, mined.block_hash, mined.timestamp, mined.gas_used, records)
-    return Trace(log.origin, record, leaf, checkpoint, path, anchor, since)
+    return Trace(log.origin, record, leaf, checkpoint, path, anchor, after)
 
 
-def _since(checked: Checked, log: CheckedLog, record: Genuine) -> Since | None:
+def _after(checked: Checked, log: CheckedLog, record: Genuine) -> After | None:
     before = [beacon for index, beacon in beacons_of(log) if index < record.index]
-    return Since(before[-1].number, checked.chain.times.get(before[-1].block_hash)) if before else None
+    return After(before[-1].number, checked.chain.times.get(before[-1].block_hash)) if before else None

@@ -2,7 +2,7 @@
 
 The bench is simulated. The check is that of `testbed verify` once everything is read: records, checkpoints, tiles,
 anchors with their proofs, and every twin record run again. The bare loop hashes each commitment, leaf and node, and
-verifies each checkpoint's signature; nothing is decoded, compared or run.
+verifies each checkpoint's signature; nothing is decoded, compared or run. Memory is what Python's own allocators gave.
 """
 
 import asyncio
@@ -12,6 +12,7 @@ import hashlib
 import pstats
 import tempfile
 import time
+import tracemalloc
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -37,6 +38,7 @@ STEPS = {
     "roots of all checkpoints": ("check_growth",),
     "published tiles": ("check_tiles",),
     "twin run again": ("replay",),
+    "readers against each other, commands": ("_check_readers",),
 }
 """What a check is made of, by its functions."""
 
@@ -51,8 +53,12 @@ def main() -> None:
         asyncio.run(simulate(bench, SCANS, seed=1))
         seconds = time.perf_counter() - started
         trust = auditor(load_trust(bench.trust_file))
+        tracemalloc.start()
         evidence = asyncio.run(evidence_of(bench, trust))
+    read, _ = tracemalloc.get_traced_memory()
     verdict = check(trust, evidence, approved_model).report.verdict
+    _, most = tracemalloc.get_traced_memory()
+    tracemalloc.stop()
     if verdict is not Verdict.GENUINE:
         raise RuntimeError(f"the bench was found {verdict.value}")
     records = sum(len(log.rows) for log in evidence.logs.values())
@@ -61,7 +67,8 @@ def main() -> None:
     kinds = f"{records:,} records, {signatures:,} signatures, {len(evidence.journal):,} blocks"
     table((kinds, "bare loop", "check", "check / bare"), ("records a second", *one.cells()))
     table(("share of the check", ""), *shares(trust, evidence))
-    print(f"(recorded in {seconds:.0f} s)")
+    print(f"memory for each record: {read / records:,.0f} bytes once read, {most / records:,.0f} at most in the check")
+    print(f"({SCANS:,} scans recorded in {seconds:.0f} s)")
 
 
 def checked(trust: Trust, evidence: Evidence) -> float:

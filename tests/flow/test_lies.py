@@ -1,6 +1,7 @@
 """Every lie is told to a bench of two readers in one scan, and two scans later verify has found it, and only it."""
 
 import asyncio
+import time
 from collections.abc import Callable
 from pathlib import Path
 
@@ -8,6 +9,7 @@ import pytest
 from asyncua import ua
 from asyncua.client.client import Client
 
+from testbed.attacks.relay import HOST, Relay
 from testbed.core.finding import Finding, Layer, Verdict, What
 from testbed.rig.auditing import audit
 from testbed.rig.bench import Bench, load_bench
@@ -16,6 +18,7 @@ from testbed.rig.lies import AlteredCommands, meddler_of
 from testbed.rig.lockstep import Commands, simulate
 from testbed.rig.meddler import HONEST, Meddler, Ports
 from testbed.rig.paths import Paths
+from testbed.rig.reading import PROMPT_S
 from testbed.verify.verdict import Report
 
 SEED = 3
@@ -163,6 +166,46 @@ def test_men_in_the_middle_who_change_nothing_are_not_seen(tmp_path: Path) -> No
 def test_a_lie_is_the_same_lie_again(tmp_path: Path) -> None:
     reports = [run(tmp_path / name, telling("wire", "reader")) for name in ("one", "other")]
     assert reports[0] == reports[1]
+    assert_same_bytes(tmp_path)
+
+
+def assert_same_bytes(folder: Path) -> None:
+    """Of the benches `one` and `other`: checkpoints, which speak for every record, and the journal."""
+    one, other = (Paths(load_bench(folder / name / "bench.toml").data) for name in ("one", "other"))
     for part in (*(f"{log}/tlog/checkpoint" for log in ("gateway", "reader", "twin")), "anchor/journal.jsonl"):
-        one, other = (Paths(load_bench(tmp_path / name / "bench.toml").data) for name in ("one", "other"))
         assert (one.data / part).read_bytes() == (other.data / part).read_bytes(), part
+
+
+class Stalling(Meddler):
+    """On the wire of a reader: while one question is on its way the machine stands still, as a busy one does."""
+
+    def __init__(self, at: str) -> None:
+        self.at = at
+        self._due = False
+
+    async def reader_port(self, port: int) -> int:
+        self._relay = Relay(HOST, port, lambda: self)
+        await self._relay.start()
+        return self._relay.port
+
+    async def before(self, scan: int) -> None:
+        self._due = scan == 2
+
+    def there(self, data: bytes) -> bytes:
+        if self._due:
+            time.sleep(PROMPT_S + 0.2)  # nothing else of the whole bench runs meanwhile
+            self._due = False
+        return data
+
+    def back(self, data: bytes) -> bytes:
+        return data
+
+    async def close(self) -> None:
+        await self._relay.close()
+
+
+@pytest.mark.parametrize("by", ["gateway", "reader"])
+def test_a_machine_that_stands_still_changes_nothing(tmp_path: Path, by: str) -> None:
+    reports = [run(tmp_path / "one", honest, scans=3), run(tmp_path / "other", lambda _: Stalling(by), scans=3)]
+    assert reports[0] == reports[1]
+    assert_same_bytes(tmp_path)

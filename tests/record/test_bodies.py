@@ -206,3 +206,14 @@ def test_what_is_no_body() -> None:
             kind_of(wrong)  # type: ignore[arg-type]  # what must be refused
         with pytest.raises(InvalidData):
             encode_body(wrong)  # type: ignore[arg-type]  # what must be refused
+
+
+def test_what_repeats_in_a_log_is_kept_once() -> None:
+    states = [State(1, scan, None, scan, (b"\0\0\x80\x3f", bytes([7, 8, 9, scan])), (0, 0)) for scan in (1, 2)]
+    one, other = (decode_body(Kind.STATE, encode_body(state)) for state in states)
+    assert isinstance(one, State)
+    assert isinstance(other, State)
+    assert [one, other] == states
+    assert one.values[0] is other.values[0]
+    assert one.statuses is other.statuses
+    assert one.values[1] != other.values[1]

@@ -1,6 +1,8 @@
 """What a role makes of its surroundings: another bench's PLC, a clock that is set back, a source that is long."""
 
+import asyncio
 import json
+import socket
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
@@ -11,7 +13,7 @@ import pytest
 from testbed.core.bodies import CONFIRMED, Body, Event, Heartbeat, Peer, State
 from testbed.core.clock import VirtualClock
 from testbed.core.entropy import SeededEntropy
-from testbed.core.errors import UsageError
+from testbed.core.errors import DeviceError, UsageError
 from testbed.guard.operator import Operator
 from testbed.keys.files import write_secret
 from testbed.record.bodies import decode_body
@@ -24,7 +26,7 @@ from testbed.rig.locks import role_lock
 from testbed.rig.logs import Configuration, open_log
 from testbed.rig.operating import operator_log
 from testbed.rig.paths import Paths
-from testbed.rig.reading import modbus_reader
+from testbed.rig.reading import modbus_reader, opcua_reader
 from testbed.rig.roles.plc import PlcRole
 from testbed.rig.roles.reader import ReaderRole
 from testbed.rig.roles.role import Publishing
@@ -190,3 +192,42 @@ async def test_a_twin_that_stops_consumes_what_stands_behind_a_batch_without_a_s
     await twin.stop()
     assert twin.facts()["consumed"] == log.size == 1103
     assert twin.facts()["records"] == 1
+
+
+def listening(bench: Bench, opcua_port: int) -> Bench:
+    """The bench, its Modbus server on a port that the system chooses."""
+    plc = bench.plc
+    modbus, opcua = plc.modbus.model_copy(update={"port": 0}), plc.opcua.model_copy(update={"port": opcua_port})
+    return replace(bench, plc=plc.model_copy(update={"modbus": modbus, "opcua": opcua}))
+
+
+async def test_modbus_is_served_before_opcua(tmp_path: Path) -> None:
+    bench = listening(bench_in(tmp_path / "bench"), 0)
+    plc = PlcRole(bench)
+    await plc.start()
+    try:
+        with pytest.raises(DeviceError):
+            await opcua_reader(bench, port=plc.opcua.port or 1).connect()
+        modbus = modbus_reader(bench, port=plc.modbus.port)
+        await modbus.connect()
+        first = (await modbus.poll()).scan
+        await modbus.close()
+        while plc.opcua.port == 0:
+            await plc.step()
+            await asyncio.sleep(0)
+        opcua = opcua_reader(bench, port=plc.opcua.port)
+        await opcua.connect()
+        assert first is not None
+        assert ((await opcua.poll()).scan or 0) >= first
+        await opcua.close()
+    finally:
+        await plc.stop()
+
+
+async def test_a_plc_that_cannot_serve_one_protocol_serves_none(tmp_path: Path) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        plc = PlcRole(listening(bench_in(tmp_path / "bench"), taken.getsockname()[1]))
+        with pytest.raises(UsageError, match=r"plc\.opcua"):
+            await plc.start()
+        assert plc.modbus.port == 0
+        await plc.stop()

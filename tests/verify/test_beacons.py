@@ -93,11 +93,11 @@ def test_a_record_was_logged_between_its_beacon_and_its_anchor(trust: Trust, evi
     (first, one), (second, _) = list(beacons_of(log))[:2]
     between = next(log.genuine[index].entry for index in range(first + 1, second) if log.genuine[index].entry.seq > 0)
     found = trace(audited, between.source, between.seq)
-    assert found.since is not None
+    assert found.after is not None
     assert found.anchor is not None
-    assert found.since.block == one.number < found.anchor.block
+    assert found.after.block == one.number < found.anchor.block
     assert evidence.chain is not None
-    assert found.since.time == evidence.chain.blocks[one.number].timestamp
-    assert found.since.time <= found.anchor.time
+    assert found.after.time == evidence.chain.blocks[one.number].timestamp
+    assert found.after.time <= found.anchor.time
     # Before the first beacon nothing is known.
-    assert trace(audited, log.genuine[1].entry.source, log.genuine[1].entry.seq).since is None
+    assert trace(audited, log.genuine[1].entry.source, log.genuine[1].entry.seq).after is None

@@ -64,6 +64,19 @@ def test_what_cannot_be_read_is_inconclusive(bench: Bench, name: str, junk: byte
         assert verdict(bench) is Verdict.INCONCLUSIVE
 
 
+def test_a_damaged_schema_whose_complaint_is_no_text_is_inconclusive(
+    trust: Trust, bench: Bench, evidence: Evidence
+) -> None:
+    path = Paths(bench.data).log("gateway")
+    before = path.read_bytes()
+    assert before.count(b"CREATE TABLE records") == 1
+    # SQLite repeats what it cannot parse, and that is not UTF-8.
+    path.write_bytes(before.replace(b"CREATE TABLE records", b"CREATE \xa0ABLE records"))
+    log, report = reread(trust, bench, evidence, "water-cell/gateway")
+    assert "SQLite cannot read the log" in log.problem
+    assert report.verdict is Verdict.INCONCLUSIVE
+
+
 def test_without_a_trust_file_there_is_no_verdict(bench: Bench) -> None:
     bench.trust_file.unlink()
     with pytest.raises(TestbedError, match="trust"):

@@ -93,3 +93,40 @@ async def test_a_node_that_is_built_again_while_it_is_read_falsifies_nothing(ben
             assert (await report_by(bench, node)).verdict is Verdict.GENUINE
     finally:
         await fresh.stop()
+
+
+class Anchoring(Node):
+    """A node whose bench goes on: the anchor writes down its newest block once the journal and the chain were read."""
+
+    def __init__(self, url: str, journal: Path, height: int) -> None:
+        super().__init__(url)
+        self._journal = journal
+        self._height = height
+        self._whole = journal.read_bytes()
+        journal.write_bytes(b"".join(self._whole.splitlines(keepends=True)[:-1]))
+
+    async def block(self, number: int | str) -> Block | None:
+        if number == self._height:
+            self._journal.write_bytes(self._whole)
+        return await super().block(number)
+
+
+async def test_a_receipt_that_came_while_the_bench_was_read_says_nothing_of_its_journal(
+    bench: Bench, tmp_path: Path
+) -> None:
+    paths, own = Paths(bench.data), read_dev_chain(Paths(bench.data))
+    node = await DevNode.start(tmp_path / "node", own.chain_id, own.genesis_time_s, own.funded, state=paths.chain_state)
+    try:
+        async with Node(node.url) as asked:
+            newest = await asked.block("latest")
+        assert newest is not None
+        async with Anchoring(node.url, paths.journal, newest.number) as going_on:
+            report = await report_by(bench, going_on)
+        assert [str(one) for one in report.findings] == []
+        # Where nobody writes it any more, the same journal was cut.
+        paths.journal.write_bytes(b"".join(paths.journal.read_bytes().splitlines(keepends=True)[:-1]))
+        async with Node(node.url) as asked:
+            report = await report_by(bench, asked)
+        assert What.ROLLED_BACK in {one.what for one in report.findings}
+    finally:
+        await node.stop()

@@ -443,3 +443,12 @@ def test_one_old_scan_that_comes_again_is_found_and_named(
     logs[which].insert(at, logs[which][places[scan]])
     found = compared(*logs)
     assert [one.where for one in found if "comes again" in one.detail] == [f"record {at} of {KEYS[which].name}"]
+
+
+def test_of_several_gaps_in_a_row_the_first_is_named() -> None:
+    one, other = both(SCANS)
+    del other[7], other[5], other[3]
+    other.append(Heartbeat(0, "", (("missed", 0),)))
+    (found,) = compared(one, other)
+    assert "it lacks scan 3, boot 1" in found.detail
+    assert "so it is 2 more time(s)" in found.detail

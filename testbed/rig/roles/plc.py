@@ -13,6 +13,7 @@ from testbed.plc.thread import ScanThread
 from testbed.rig.bench import Bench
 from testbed.rig.boot import count_boot
 from testbed.rig.paths import Paths
+from testbed.rig.ports import check_ports
 from testbed.rig.roles.role import Facts
 
 _PUBLISH_S = 0.05
@@ -56,20 +57,23 @@ class PlcRole:
         read_by_opcua = any(reader.protocol == "opcua" for reader in bench.readers)
         self._serves_opcua = plc.opcua.enabled and (real_time or read_by_opcua)
         self._thread = ScanThread(self.emulator)
+        self._opening: asyncio.Task[None] | None = None
 
     async def start(self) -> None:
+        """Serve Modbus; in real time OPC UA follows a second later. Raises UsageError where a port is in use."""
+        if self._real_time:
+            await check_ports(self._bench, "plc")  # of both, before anybody is served
         await self.modbus.start()
         if self._real_time:
             self._thread.start()
             if self._serves_opcua:
-                await asyncio.to_thread(self._keep_certificate)
-        if self._serves_opcua:
+                self._opening = asyncio.create_task(self._open_opcua())
+        elif self._serves_opcua:
             await self.opcua.start()
-        if self._real_time:
-            # The address space is there to stay. A collector that walks it holds scan and servers up, 150 to 250 ms.
-            gc.freeze()
 
     async def step(self) -> None:
+        if self._opening is not None and self._opening.done():
+            self._opening.result()
         if not self._real_time:
             self.emulator.scan()
             await self.opcua.publish()
@@ -79,12 +83,25 @@ class PlcRole:
     async def stop(self) -> None:
         if self._real_time:
             self._thread.stop()
+        if self._opening is not None:
+            self._opening.cancel()
+            await asyncio.wait([self._opening])
         await self.opcua.stop()
         await self.modbus.stop()
 
     def facts(self) -> Facts:
         image = self.emulator.image.snapshot()
         return {"scan": int(image["plc.scan"]), "overruns": self._thread.overruns, "modbus": self.modbus.port}
+
+    async def _open_opcua(self) -> None:
+        await asyncio.to_thread(self._keep_certificate)
+        # The address space is there to stay. A collector that walks it holds scan and servers up, 150 to 250 ms.
+        gc.disable()
+        try:
+            await self.opcua.start()
+            gc.freeze()
+        finally:
+            gc.enable()
 
     def _keep_certificate(self) -> None:
         """Made at the first start, then kept: clients know the server by it. Making an RSA key may take a second."""

@@ -15,7 +15,7 @@ from testbed.rig.bench import Bench
 from testbed.rig.logs import Configuration, open_log, signing_key
 from testbed.rig.meddler import HONEST, Meddler
 from testbed.rig.paths import Paths
-from testbed.rig.reading import OwnPlc, connection, tags_of
+from testbed.rig.reading import PATIENT_S, PROMPT_S, OwnPlc, connection, tags_of
 from testbed.rig.roles.role import Facts, Publishing
 from testbed.store.sqlite import LogStore
 
@@ -45,7 +45,7 @@ class ReaderRole:
         tags = tags_of(bench, reader)
         configuration = Configuration(schema_hash(tags), ((CONFIGURATION, encode_tags(tags)),))
         self._log, self._store = open_log(bench, name, configuration, clock, entropy, simulated=simulated)
-        wire = meddler.reader(connection(bench, reader, port))
+        wire = meddler.reader(connection(bench, reader, port, PATIENT_S if simulated else PROMPT_S))
         heartbeat_ns = int(bench.log.heartbeat_s * 1e9)
         beside: list[Beside] = [BeaconWatch(bench.name, newest, clock, heartbeat_ns)]
         self._operator: LogStore | None = None
