@@ -115,7 +115,10 @@ def _make(bench: Bench, role: str, clock: Clock, entropy: Entropy) -> Role:
     if role == "anchor":
         from testbed.rig.roles.anchor import AnchorRole
 
-        return AnchorRole(bench, clock, entropy, running_node(bench) or bench.chain.url, simulated=False)
+        def ready() -> bool:
+            return bench.chain.kind != "anvil" or running_node(bench) is not None
+
+        return AnchorRole(bench, clock, entropy, running_node(bench) or bench.chain.url, simulated=False, ready=ready)
     if role == bench.twin.name:
         from testbed.rig.roles.twin import TwinRole
 

@@ -9,6 +9,7 @@ import pytest
 from testbed.chain.rpc import Node
 from testbed.core.clock import VirtualClock
 from testbed.core.entropy import SeededEntropy
+from testbed.core.errors import ChainError, NodeUnreachable
 from testbed.rig.bench import Bench, load_bench
 from testbed.rig.default import default_text
 from testbed.rig.initialize import initialize
@@ -79,6 +80,10 @@ async def test_a_node_that_died_is_started_again(bench: Bench) -> None:
         assert node is not None
         os.kill(node.pid, signal.SIGKILL)
         await node.wait()
+        with pytest.raises(NodeUnreachable, match="the development node ended"):
+            await role.step()
+        with pytest.raises(ChainError, match="does not run yet"):
+            role.facts()  # no address that the anchor could speak to while the next node loads its state
         await role.step()
         assert role.facts()["node"] != node.pid
         assert role.node is not None

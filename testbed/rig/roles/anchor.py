@@ -1,6 +1,6 @@
 """The role `anchor`: from the logs' checkpoints into the contract, and what came of it into the log of receipts."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 from testbed.anchor.anchorer import Anchorer, ReceiptLog
 from testbed.anchor.policy import Policy
@@ -11,7 +11,7 @@ from testbed.chain.rpc import Node
 from testbed.core.bodies import Beacon
 from testbed.core.clock import Clock
 from testbed.core.entropy import Entropy
-from testbed.core.errors import TestbedError
+from testbed.core.errors import NodeUnreachable, TestbedError
 from testbed.keys.files import read_secret
 from testbed.rig.bench import RECEIPTS, Bench
 from testbed.rig.logs import Configuration, open_log, signing_key
@@ -21,12 +21,25 @@ from testbed.store.sqlite import LogStore
 
 
 class AnchorRole:
-    """Puts checkpoints of the logs into the contract."""
+    """Puts checkpoints of the logs into the contract.
+
+    ready: whether the node at `url` may be spoken to: the bench's own one answers before it is what it will be.
+    """
 
     period_s = 0.1
 
-    def __init__(self, bench: Bench, clock: Clock, entropy: Entropy, url: str, *, simulated: bool) -> None:
+    def __init__(
+        self,
+        bench: Bench,
+        clock: Clock,
+        entropy: Entropy,
+        url: str,
+        *,
+        simulated: bool,
+        ready: Callable[[], bool] = lambda: True,
+    ) -> None:
         paths = Paths(bench.data)
+        self._ready = ready
         self._chain_id = bench.chain.chain_id
         self._node = Node(url)
         self._journal = Journal.open(paths.journal)
@@ -54,6 +67,7 @@ class AnchorRole:
         if not self._caught_up:
             await self._catch_up()
         try:
+            self._must_be_ready()
             await self._anchorer.step(flush=flush)
         except TestbedError:
             self._caught_up = False
@@ -89,6 +103,11 @@ class AnchorRole:
             **heads,
         }
 
+    def _must_be_ready(self) -> None:
+        if not self._ready():
+            raise NodeUnreachable(f"{self._node.url} is not ready", "wait for the role chain")
+
     async def _catch_up(self) -> None:
+        self._must_be_ready()
         self.rebuilt += await self._submitter.catch_up(load_artifact())
         self._caught_up = True

@@ -1,6 +1,5 @@
 """The role `chain`: the bench's own development node."""
 
-import logging
 from pathlib import Path
 
 from testbed.chain.devnode import DevNode
@@ -13,11 +12,13 @@ from testbed.rig.paths import Paths
 from testbed.rig.roles.role import Facts
 from testbed.store.files import write_atomic
 
-_LOG = logging.getLogger("testbed")
-
 
 class ChainRole:
-    """The bench's own node. Its state file is a cache: used only if its newest block stands in the journal."""
+    """The bench's own node. Its state file is a cache: used only if its newest block stands in the journal.
+
+    A node answers before its state file is loaded. Who sent it a block then would build on a chain that is going to be
+    exchanged, so nobody may speak to it before the role says by its status that it runs.
+    """
 
     period_s = 0.2
 
@@ -30,21 +31,32 @@ class ChainRole:
 
     async def start(self) -> None:
         state = self._paths.chain_state
-        self.node = await self._start()
-        wrong = await self._load(self.node, state) if state.is_file() else ""
-        if wrong:
-            await self.node.stop()
-            aside = state.with_name(f"{state.name}.rejected")
-            state.replace(aside)
-            self.set_aside = f"{wrong}: moved to {aside.name}, rebuilding"
-            self.node = await self._start()
+        node = await self._start()
+        try:
+            wrong = await self._load(node, state) if state.is_file() else ""
+            if wrong:
+                await node.stop()
+                aside = state.with_name(f"{state.name}.rejected")
+                state.replace(aside)
+                self.set_aside = f"{wrong}: moved to {aside.name}, rebuilding"
+                node = await self._start()
+        except BaseException:
+            await node.stop()
+            raise
+        self.node = node
 
     async def step(self) -> None:
-        """Start the node again if it died. What it lost, the anchor sends again from the journal."""
-        if self.node is not None and not self.node.running:
-            _LOG.warning("the development node ended: %s", self.node.output.rpartition("\n")[2])
-            await self.node.stop()
+        """Start the node again if it died. What it lost, the anchor sends again from the journal.
+
+        Raises NodeUnreachable once before that, so that the role's status says that there is no node.
+        """
+        if self.node is None:
             await self.start()
+        elif not self.node.running:
+            node, self.node = self.node, None
+            last = node.output.rpartition("\n")[2]
+            await node.stop()
+            raise NodeUnreachable(f"the development node ended: {last}", "it is started again")
 
     async def stop(self) -> None:
         if self.node is not None:
