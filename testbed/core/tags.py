@@ -4,7 +4,7 @@ from dataclasses import dataclass
 from enum import Enum
 
 Value = bool | int | float
-"""What a tag holds once decoded: bool for BOOL, int for the integer types, float for FLOAT32 and FLOAT64."""
+"""What a tag holds once decoded: bool for BOOL, int for the integer types, float for the others and for what is scaled."""
 
 
 class DataType(Enum):
@@ -68,7 +68,10 @@ class Tag:
     """One named value of a PLC.
 
     name: dotted path, such as "tank1.level"; unit: as people write it ("m", "m3/h", "degC"), "" for none;
-    low, high: engineering range (OPC UA EURange) in that unit; opcua: string identifier of the OPC UA node.
+    low, high: engineering range (OPC UA EURange) in that unit; opcua: string identifier of the OPC UA node;
+    scale, offset: what the PLC holds, times scale, plus offset, is the value in that unit: 0.1 and 0.0 for tenths;
+    unit_id: Modbus unit identifier of a device behind a gateway, None for the PLC's own; s7: as "DB1.DBD4", "" for
+    none.
     """
 
     name: str
@@ -79,3 +82,12 @@ class Tag:
     writable: bool
     modbus: ModbusAddress
     opcua: str
+    scale: float = 1.0
+    offset: float = 0.0
+    unit_id: int | None = None
+    s7: str = ""
+
+    @property
+    def scaled(self) -> bool:
+        """Whether the PLC holds another number than the value: then the value is a float whatever the type."""
+        return (self.scale, self.offset) != (1.0, 0.0)

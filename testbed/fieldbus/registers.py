@@ -4,6 +4,7 @@ A register is 16 bits, most significant byte first (Modbus Application Protocol 
 registers of a wider value is not standardised, so every tag names it. A coil or discrete input is one byte, 00 or 01.
 """
 
+import math
 import struct
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import replace
@@ -32,6 +33,8 @@ def encode(tag: Tag, value: Value) -> bytes:
         if not isinstance(value, bool):
             raise InvalidData(f"{tag.name}: {value!r} is not a bool")
         return b"\x01" if value else b"\x00"
+    if tag.scaled:
+        value = unscaled(tag, value)
     if isinstance(value, bool) or not isinstance(value, float if tag.type in _FLOATS else int):
         raise InvalidData(f"{tag.name}: {value!r} is not of type {tag.type.value}")
     try:
@@ -55,7 +58,18 @@ def decode(tag: Tag, raw: bytes | None) -> Value:
             raise InvalidData(f"{tag.name}: byte {raw.hex()} is neither 00 nor 01")
         return raw == b"\x01"
     value: int | float = struct.unpack(_FORMATS[tag.type], _reorder(raw, tag.modbus.byte_order))[0]
-    return value
+    return value * tag.scale + tag.offset if tag.scaled else value
+
+
+def unscaled(tag: Tag, value: Value) -> Value:
+    """What the PLC is to hold for a `value` in the tag's unit: the nearest whole number where the tag's type is one.
+
+    Raises InvalidData for what is no number, or not finite.
+    """
+    if isinstance(value, bool) or not math.isfinite(value):
+        raise InvalidData(f"{tag.name}: {value!r} is not a finite number")
+    held = (value - tag.offset) / tag.scale
+    return held if tag.type in _FLOATS else round(held)
 
 
 def decoder_of(tags: Sequence[Tag]) -> Callable[[Sequence[bytes | None]], list[Value]]:
@@ -73,6 +87,7 @@ def decoder_of(tags: Sequence[Tag]) -> Callable[[Sequence[bytes | None]], list[V
         for place, tag in enumerate(tags)
         if not little and tag.type is not DataType.BOOL and not _is_big(tag)
     ]
+    scaled = [(place, tag.scale, tag.offset) for place, tag in enumerate(tags) if tag.scaled]
     layout = struct.Struct(
         ("<" if little else ">") + "".join("?" if tag.type is DataType.BOOL else _FORMATS[tag.type][1] for tag in tags)
     )
@@ -92,7 +107,10 @@ def decoder_of(tags: Sequence[Tag]) -> Callable[[Sequence[bytes | None]], list[V
             return one_by_one(raws)
         for place, order in turned:
             found[place] = _reorder(found[place], order)
-        return list(layout.unpack(b"".join(found)))
+        values: list[Value] = list(layout.unpack(b"".join(found)))
+        for place, scale, offset in scaled:
+            values[place] = values[place] * scale + offset
+        return values
 
     return all_at_once
 

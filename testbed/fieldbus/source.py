@@ -54,10 +54,11 @@ def held(tag: Tag, value: Value) -> Value:
         if not isinstance(value, bool):
             raise UsageError(f"{tag.name}: {value!r} is not a bool", "write true or false")
         return value
-    if isinstance(value, bool) or (tag.type in _INTEGERS and not isinstance(value, int)):
+    whole = tag.type in _INTEGERS and not tag.scaled
+    if isinstance(value, bool) or (whole and not isinstance(value, int)):
         raise UsageError(f"{tag.name}: {value!r} is not of type {tag.type.value}", f"write a {tag.type.value}")
     low, high = tag.low, tag.high
-    if tag.type in _INTEGERS:
+    if whole:
         least, most = _INTEGERS[tag.type]
         low, high = max(low, least), min(high, most)
     else:
@@ -65,7 +66,7 @@ def held(tag: Tag, value: Value) -> Value:
             value = float(value)
         except OverflowError:
             value = math.inf
-        if tag.type is DataType.FLOAT32:
+        if tag.type is DataType.FLOAT32 and not tag.scaled:
             # The limits are rounded as well, or a value at a limit such as 0.1 would be out of range.
             value, low, high = float32(value), float32(low), float32(high)
     if not (math.isfinite(value) and low <= value <= high):

@@ -1,10 +1,12 @@
 """Tag lists and parameters as bytes, and their hashes: what a genesis and a twin record commit to.
 
-A tag is [name, type, unit, low, high, writable, [table, address, byte order], opcua]; type, table and byte order are
-the values of their enums, low and high 8 raw bytes. Parameters are [[name, 8 raw bytes] ...], sorted by name.
+A tag is [name, type, unit, low, high, writable, [table, address, byte order], opcua], and where it has one of them,
+[scale, offset, unit identifier, S7 address] behind it. Type, table and byte order are the values of their enums; low,
+high, scale and offset 8 raw bytes. Parameters are [[name, 8 raw bytes] ...], sorted by name.
 """
 
 import hashlib
+import math
 from collections.abc import Mapping, Sequence
 from enum import Enum
 from typing import TypeVar
@@ -72,12 +74,18 @@ def _tag_items(tag: Tag) -> list[object]:
         [address.table.value, address.address, address.byte_order.value],
         tag.opcua,
     ]
+    if tag.scaled or tag.unit_id is not None or tag.s7:
+        items.append([cbor.float8(tag.scale), cbor.float8(tag.offset), tag.unit_id, tag.s7])
     _tag(items)
     return items
 
 
 def _tag(item: object) -> Tag:
-    name, type_, unit, low, high, writable, modbus, opcua = _array(item, 8)
+    items = _array(item, None)
+    if len(items) not in (8, 9):
+        raise InvalidData("schema: a tag is an array of 8 or 9")
+    name, type_, unit, low, high, writable, modbus, opcua, *more = items
+    scale, offset, unit_id, s7 = _device(more)
     table, address, byte_order = _array(modbus, 3)
     if type(writable) is not bool:
         raise InvalidData("tag: writable is not a bool")
@@ -92,7 +100,26 @@ def _tag(item: object) -> Tag:
         writable=writable,
         modbus=ModbusAddress(_enum(ModbusTable, table), address, _enum(ByteOrder, byte_order)),
         opcua=_text(opcua),
+        scale=scale,
+        offset=offset,
+        unit_id=unit_id,
+        s7=s7,
     )
+
+
+def _device(more: list[object]) -> tuple[float, float, int | None, str]:
+    """Scale, offset, unit identifier and S7 address; a tag that has none of them does not have the array either."""
+    if not more:
+        return 1.0, 0.0, None, ""
+    scale, offset, unit_id, s7 = _array(more[0], 4)
+    if unit_id is not None and (type(unit_id) is not int or not 0 <= unit_id <= 255):
+        raise InvalidData("tag: Modbus unit identifier is not 0..255")
+    found = (cbor.unfloat8(_bytes(scale)), cbor.unfloat8(_bytes(offset)), unit_id, _text(s7))
+    if not (math.isfinite(found[0]) and math.isfinite(found[1]) and found[0]):
+        raise InvalidData("tag: scale and offset are not finite, or the scale is zero")
+    if found == (1.0, 0.0, None, ""):
+        raise InvalidData("tag: an array that says nothing")
+    return found
 
 
 def _array(item: object, size: int | None) -> list[object]:

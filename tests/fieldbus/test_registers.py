@@ -1,7 +1,9 @@
 """Values to registers and back: every type in every byte order, and nothing else."""
 
+import math
 import re
 import struct
+from dataclasses import replace
 
 import pytest
 from hypothesis import given
@@ -125,6 +127,30 @@ def test_a_bool_is_00_or_01() -> None:
 def test_a_value_of_another_type_or_size_is_refused(kind: DataType, value: Value) -> None:
     with pytest.raises(InvalidData, match=r"a\.tag"):
         encode(a_tag(kind), value)
+
+
+@pytest.mark.parametrize(
+    ("kind", "scale", "offset", "held", "value"),
+    [
+        (DataType.INT16, 0.1, 0.0, -5, -0.5),
+        (DataType.UINT16, 0.5, -20.0, 100, 30.0),
+        (DataType.FLOAT32, 2.0, 1.0, 1.5, 4.0),
+    ],
+)
+def test_what_the_device_holds_is_scaled(
+    kind: DataType, scale: float, offset: float, held: Value, value: float
+) -> None:
+    plain = a_tag(kind)
+    tag = replace(plain, scale=scale, offset=offset)
+    assert encode(tag, value) == encode(plain, held)
+    assert decode(tag, encode(plain, held)) == value
+    assert decoder_of([plain, tag])([encode(plain, held)] * 2) == [held, value]
+
+
+@pytest.mark.parametrize("value", [True, math.nan, math.inf, 1e9])
+def test_what_cannot_be_scaled_into_the_device_is_refused(value: Value) -> None:
+    with pytest.raises(InvalidData, match=r"a\.tag"):
+        encode(replace(a_tag(DataType.UINT16), scale=0.1), value)
 
 
 @given(st.lists(st.integers(0, 65535)))

@@ -43,6 +43,10 @@ tags = st.builds(
     writable=st.booleans(),
     modbus=st.builds(ModbusAddress, st.sampled_from(ModbusTable), st.integers(0, 65535), st.sampled_from(ByteOrder)),
     opcua=text,
+    scale=st.sampled_from([1.0, 0.1, -2.0]),
+    offset=st.sampled_from([0.0, -273.15]),
+    unit_id=st.none() | st.integers(0, 255),
+    s7=st.sampled_from(["", "DB1.DBD4"]),
 )
 
 
@@ -64,6 +68,38 @@ def test_a_tag_list_by_hand() -> None:
     assert len(NO_SCHEMA) == 32
 
 
+def test_where_a_device_stands_and_how_it_scales_by_hand() -> None:
+    tag = replace(LEVEL, scale=0.5, offset=-1.0, unit_id=7, s7="DB1.DBD4")
+    items = cbor.decode(encode_tags([tag]))
+    assert items[0][8:] == [[bytes.fromhex("3fe0000000000000"), bytes.fromhex("bff0000000000000"), 7, "DB1.DBD4"]]  # type: ignore[index]  # as decoded
+    assert items[0][:8] == cbor.decode(encode_tags([LEVEL]))[0]  # type: ignore[index]  # as decoded
+
+
+@pytest.mark.parametrize(
+    "more",
+    [
+        [],
+        [None],
+        [[]],
+        [[cbor.float8(1.0), cbor.float8(0.0), None, ""]],
+        [[cbor.float8(0.0), cbor.float8(0.0), None, ""]],
+        [[cbor.float8(float("nan")), cbor.float8(0.0), None, ""]],
+        [[cbor.float8(2.0), cbor.float8(0.0), 256, ""]],
+        [[cbor.float8(2.0), cbor.float8(0.0), True, ""]],
+        [[cbor.float8(2.0), cbor.float8(0.0), None, ""], 1],
+    ],
+    ids=repr,
+)
+def test_what_stands_behind_a_tag_is_whole_and_says_something(more: list[object]) -> None:
+    items = cbor.decode(encode_tags([LEVEL]))
+    assert isinstance(items, list)
+    if more:
+        with pytest.raises(InvalidData):
+            decode_tags(cbor.encode([[*items[0], *more]]))
+    else:
+        assert decode_tags(cbor.encode([items[0]])) == (LEVEL,)
+
+
 @given(st.lists(tags, max_size=4))
 def test_tag_lists_round_trip(listed: list[Tag]) -> None:
     data = encode_tags(listed)
@@ -83,6 +119,10 @@ def test_every_field_and_the_order_of_tags_change_the_hash() -> None:
         replace(LEVEL, modbus=replace(LEVEL.modbus, table=ModbusTable.HOLDING_REGISTER)),
         replace(LEVEL, modbus=replace(LEVEL.modbus, byte_order=ByteOrder.ABCD)),
         replace(LEVEL, opcua="cell.level"),
+        replace(LEVEL, scale=0.1),
+        replace(LEVEL, offset=1.0),
+        replace(LEVEL, unit_id=1),
+        replace(LEVEL, s7="DB1.DBD4"),
     ]
     hashes = {schema_hash([tag]) for tag in [LEVEL, *others]}
     assert len(hashes) == 1 + len(others)
