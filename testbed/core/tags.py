@@ -4,7 +4,7 @@ from dataclasses import dataclass
 from enum import Enum
 
 Value = bool | int | float
-"""What a tag holds once decoded: bool for BOOL, int for the integer types, float for the others and for what is scaled."""
+"""What a tag holds once decoded: bool for BOOL, int for integers that are not scaled, float for all others."""
 
 
 class DataType(Enum):
