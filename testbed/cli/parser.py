@@ -82,7 +82,12 @@ def _read(commands: _Commands) -> None:
         description="Reads tags of the running PLC, all of one scan. Logs nothing.",
     )
     command.add_argument("tag", nargs="*", metavar="TAG", help="which (default: all)")
-    command.add_argument("--by", choices=("modbus", "opcua"), default="modbus", help="protocol (default: modbus)")
+    command.add_argument(
+        "--by",
+        choices=("modbus", "opcua", "device"),
+        default="modbus",
+        help="by which of the bench's servers, or from a physical PLC itself (default: modbus)",
+    )
     _bench(command)
     _json(command)
 
@@ -201,6 +206,20 @@ def _run(commands: _Commands) -> None:
     command.add_argument("role", metavar="ROLE", help="plc, chain, gateway, reader, twin or anchor")
     _bench(command)
     command.add_argument("--with-parent", action="store_true", help="also stop when standard input ends, and log JSON")
+    command.add_argument(
+        "--time-scale",
+        type=_time_scale,
+        default=1.0,
+        metavar="X",
+        help="seconds of an emulated plant in one of the wall, 0.1 to 100 (default: 1)",
+    )
+
+
+def _time_scale(text: str) -> float:
+    scale = float(text)
+    if not 0.1 <= scale <= 100.0:
+        raise argparse.ArgumentTypeError(f"{text} is not a number from 0.1 to 100")
+    return scale
 
 
 def _bench(command: argparse.ArgumentParser) -> None:

@@ -22,16 +22,16 @@ def execute(options: argparse.Namespace) -> int:
     handler = line_handler(bench.name, options.role, sys.stderr, json_lines=options.with_parent)
     with logging_to(handler):
         if not options.with_parent:
-            asyncio.run(run_role(bench, options.role))
+            asyncio.run(run_role(bench, options.role, time_scale=options.time_scale))
             return 0
-        return _run_supervised(bench, options.role)
+        return _run_supervised(bench, options.role, options.time_scale)
 
 
-def _run_supervised(bench: Bench, role: str) -> int:
+def _run_supervised(bench: Bench, role: str, time_scale: float) -> int:
     """Whatever ends the role is its last line, as JSON; the supervisor tells it to people."""
     _LOG.info("role starts", extra={"version": __version__})
     try:
-        asyncio.run(run_role(bench, role, with_parent=True))
+        asyncio.run(run_role(bench, role, with_parent=True, time_scale=time_scale))
     except TestbedError as error:
         _LOG.critical("%s", error.problem, extra={"mend": error.mend, "exit_code": error.exit_code})
         return error.exit_code

@@ -1,6 +1,7 @@
 """The Modbus tables of a process image: reads of any stretch from one snapshot, writes of whole tags.
 
-Addresses without a tag that lie between the first and the last tag of a table read as 0 and cannot be written.
+Addresses without a tag that lie between the first and the last tag of a table read as 0 and cannot be written. A tag
+that the source has no value for cannot be read: exception 0B, as a gateway whose device does not answer gives it.
 """
 
 from bisect import bisect_right
@@ -31,7 +32,7 @@ class Memory:
         self._tables = {table: _Table(table, here) for table, here in tables(tags).items()}
 
     def read(self, table: ModbusTable, address: int, count: int) -> bytes:
-        """Two bytes for a register, one for a bit (00 or 01), all of one snapshot. Raises Refused: 02, 04."""
+        """Two bytes for a register, one for a bit (00 or 01), all of one snapshot. Raises Refused: 02, 04, 0B."""
         return self._tables[table].read(self._source.snapshot(), address, count)
 
     def write(self, table: ModbusTable, address: int, raw: bytes) -> None:
@@ -90,12 +91,16 @@ class _Table:
         self._end = tags[-1].modbus.address + width(tags[-1]) if tags else 0
         self._data = bytearray(self._unit * (self._end - self._first))
         self._shown: Mapping[str, Value] | None = None
+        self._lost: list[tuple[int, int]] = []
+        """Stretches of addresses, first and behind the last, of tags without a value in the shown snapshot."""
 
     def read(self, snapshot: Mapping[str, Value], address: int, count: int) -> bytes:
         if address < self._first or address + count > self._end:
             raise Refused(ExcCodes.ILLEGAL_ADDRESS)
         if snapshot is not self._shown:
             self._show(snapshot)
+        if any(address < stop and start < address + count for start, stop in self._lost):
+            raise Refused(ExcCodes.GATEWAY_NO_RESPONSE)
         start = self._unit * (address - self._first)
         return bytes(self._data[start : start + self._unit * count])
 
@@ -132,10 +137,14 @@ class _Table:
 
     def _show(self, snapshot: Mapping[str, Value]) -> None:
         self._shown = None
+        self._lost = []
         try:
             for tag in self._tags:
+                if tag.name not in snapshot:
+                    self._lost.append((tag.modbus.address, tag.modbus.address + width(tag)))
+                    continue
                 start = self._unit * (tag.modbus.address - self._first)
                 self._data[start : start + tag.type.size] = encode(tag, snapshot[tag.name])
-        except (InvalidData, KeyError) as error:
+        except InvalidData as error:
             raise Refused(ExcCodes.DEVICE_FAILURE) from error
         self._shown = snapshot

@@ -52,6 +52,7 @@ def status(code: int) -> ua.StatusCode:
 
 
 _GOOD = status(StatusCodes.Good)
+_LOST = status(StatusCodes.BadNoCommunication)
 
 
 class _Unchanging(ua.DataValue):
@@ -66,6 +67,13 @@ def data_value(variant: ua.Variant, now: ua.DateTime) -> ua.DataValue:
     return _Unchanging(variant, _GOOD, SourceTimestamp=now, ServerTimestamp=now)
 
 
+def tag_value(tag: Tag, value: Value | None, now: ua.DateTime) -> ua.DataValue:
+    """What the node of `tag` shows: its value, or that nobody could read it."""
+    if value is None:
+        return _Unchanging(ua.Variant(), _LOST, SourceTimestamp=now, ServerTimestamp=now)
+    return data_value(ua.Variant(value, TYPES[tag.type]), now)
+
+
 async def add_tags(
     server: Server, index: int, tags: Sequence[Tag], values: Mapping[str, Value], now: ua.DateTime
 ) -> dict[str, Node]:
@@ -75,9 +83,7 @@ async def add_tags(
         *path, leaf = tag.name.split(".")
         folder = await _folder(folders, path, index)
         await _add_variable(server, folder, tag, leaf, index)
-        await server.write_attribute_value(
-            node_id(tag.opcua, index), data_value(ua.Variant(values[tag.name], TYPES[tag.type]), now)
-        )
+        await server.write_attribute_value(node_id(tag.opcua, index), tag_value(tag, values.get(tag.name), now))
         if tag.type is not DataType.BOOL:
             await _describe(server, tag, index, now)
     await _folder(folders, [PLC], index)

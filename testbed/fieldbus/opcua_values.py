@@ -15,20 +15,19 @@ from asyncua.server.server import Server
 from asyncua.ua.attribute_ids import AttributeIds
 
 from testbed.core.tags import Tag, Value
-from testbed.fieldbus.opcua_nodes import TYPES, data_value, node_id
+from testbed.fieldbus.opcua_nodes import node_id, tag_value
 
 _log = logging.getLogger(__name__)
 
 
 @dataclass(slots=True)
 class _Node:
-    """shown: what a Read gives; told: what subscribers heard last."""
+    """shown: what a Read gives; told: what subscribers heard last; None: that there is no value."""
 
     tag: Tag
     attribute: AttributeValue
-    type: ua.VariantType
-    shown: Value
-    told: Value
+    shown: Value | None
+    told: Value | None
 
 
 class ShownValues:
@@ -40,9 +39,8 @@ class ShownValues:
             _Node(
                 tag,
                 server.iserver.aspace[node_id(tag.opcua, index)].attributes[AttributeIds.Value],
-                TYPES[tag.type],
-                snapshot[tag.name],
-                snapshot[tag.name],
+                snapshot.get(tag.name),
+                snapshot.get(tag.name),
             )
             for tag in tags
         ]
@@ -53,13 +51,13 @@ class ShownValues:
             return
         self._snapshot = snapshot
         for node in self._nodes:
-            value = snapshot[node.tag.name]
+            value = snapshot.get(node.tag.name)
             if _differs(value, node.shown):
                 node.shown = value
-                node.attribute.value = data_value(ua.Variant(value, node.type), now)
+                node.attribute.value = tag_value(node.tag, value, now)
 
     async def tell(self) -> list[tuple[Tag, Value]]:
-        """Tell subscribers what differs from what they heard last. Returns that: tags and values."""
+        """Tell subscribers what differs from what they heard last. Returns that: tags and values that are there."""
         changed = []
         for node in self._nodes:
             if _differs(node.shown, node.told):
@@ -71,9 +69,9 @@ class ShownValues:
                     await callback(handle, value)
                 except Exception as error:  # noqa: BLE001  # a filter without sense is its subscriber's own loss
                     _log.warning("%s: a subscriber was not told: %r", node.tag.name, error)
-        return [(node.tag, node.told) for node, _ in changed]
+        return [(node.tag, node.told) for node, _ in changed if node.told is not None]
 
 
-def _differs(new: Value, old: Value) -> bool:
+def _differs(new: Value | None, old: Value | None) -> bool:
     """As bytes: 0.0 is not -0.0."""
     return new is not old and (new != old or (not new and str(new) != str(old)))

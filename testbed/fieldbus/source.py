@@ -20,11 +20,14 @@ class ImageSource(Protocol):
     """A process image as servers see it. Safe to call from any thread."""
 
     def snapshot(self) -> Mapping[str, Value]:
-        """All values of one scan, by tag name. The mapping never changes: the next scan brings another one."""
+        """All values of one scan, by tag name. The mapping never changes: the next scan brings another one.
+
+        A tag that a bridged PLC does not give is left out: servers say that it has no value.
+        """
         ...
 
     def latest(self, name: str) -> Value:
-        """What was last written to the tag, until a scan publishes it, else what it shows."""
+        """What was last written to the tag, until a scan publishes it, else what it shows. KeyError without a value."""
         ...
 
     def write(self, name: str, value: Value) -> None:

@@ -17,9 +17,13 @@ MOST_PENDING = 1024
 
 
 class ProcessImage:
-    """The values of a PLC by tag name. Readers and writers may be in any thread; one thread scans."""
+    """The values of a PLC by tag name. Readers and writers may be in any thread; one thread scans.
 
-    def __init__(self, tags: Sequence[Tag], values: Mapping[str, Value]) -> None:
+    whole: each snapshot has a value for every tag; else those are left out that nobody could read.
+    """
+
+    def __init__(self, tags: Sequence[Tag], values: Mapping[str, Value], *, whole: bool = True) -> None:
+        self._whole = whole
         self._tags = {tag.name: tag for tag in tags}
         if len(self._tags) != len(tags):
             raise UsageError("two tags have the same name", "give every tag a name of its own")
@@ -66,10 +70,10 @@ class ProcessImage:
             return dict(self._taken_in)
 
     def publish(self, values: Mapping[str, Value]) -> None:
-        """Exchange the snapshot; for the scan alone. Raises UsageError unless every tag has its value."""
-        if missing := self._tags.keys() - values.keys():
+        """Exchange the snapshot; for the scan alone. Raises UsageError where a whole one lacks a tag."""
+        if self._whole and (missing := self._tags.keys() - values.keys()):
             raise UsageError(f"no value for {', '.join(sorted(missing))}", "publish a value for every tag")
-        snapshot = MappingProxyType({name: values[name] for name in self._tags})
+        snapshot = MappingProxyType({name: values[name] for name in self._tags if name in values})
         with self._lock:
             self._snapshot, self._taken_in = snapshot, {}
 

@@ -16,12 +16,14 @@ class Scanner(Protocol):
 class ScanThread:
     """Runs `scanner.scan()` each `scan_s` seconds on `time.perf_counter` deadlines.
 
+    time_scale: seconds of the plant in a second of the wall; the scan is so much more often.
     overruns: deadlines that had passed when their scan should have begun; they are left out, not made up for.
     error: what ended the scan, None while it runs well. A PLC whose program failed stands still.
     """
 
-    def __init__(self, scanner: Scanner) -> None:
+    def __init__(self, scanner: Scanner, time_scale: float = 1.0) -> None:
         self._scanner = scanner
+        self._period = scanner.scan_s / time_scale
         self._stopping = threading.Event()
         self._thread = threading.Thread(target=self._run, name="scan", daemon=True)
         self.overruns = 0
@@ -44,7 +46,7 @@ class ScanThread:
         return self._thread.is_alive()
 
     def _run(self) -> None:
-        period = self._scanner.scan_s
+        period = self._period
         deadline = time.perf_counter()
         while not self._stopping.is_set():
             try:

@@ -8,7 +8,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
-from testbed.core.tags import ByteOrder, DataType, ModbusAddress, ModbusTable, Tag
+from testbed.core.tags import DataType, ModbusAddress, Tag
 from testbed.rig.bench_checks import check_bench
 from testbed.rig.bench_errors import Problem, check_file
 from testbed.rig.bench_file import (
@@ -23,8 +23,10 @@ from testbed.rig.bench_file import (
     Reader,
     TagTable,
     Twin,
+    serves,
 )
 from testbed.rig.default import default_file
+from testbed.rig.placing import placed, shown
 from testbed.rig.toml_file import TomlFile, read_toml
 
 RECEIPTS = "receipts"
@@ -37,7 +39,8 @@ class Bench:
 
     file: the bench file's name for messages; text: the file as it stands; folder: where it stands, the current folder
     for the default bench; data: the folder of keys, logs and journal, absolute; shift: added to every port; tags: in
-    the order of the schema; momentary: names of the tags that the PLC takes back by itself.
+    the order of the schema, as they stand in the PLC; shown: the same tags, as they stand on the bench's own servers;
+    momentary: names of the tags that the PLC takes back by itself; scan_tag, boot_tag: None where it does not count.
     """
 
     name: str
@@ -48,7 +51,10 @@ class Bench:
     seed: int
     shift: int
     tags: tuple[Tag, ...]
+    shown: tuple[Tag, ...]
     momentary: tuple[str, ...]
+    scan_tag: str | None
+    boot_tag: str | None
     plant: Plant
     plc: Plc
     readers: tuple[Reader, ...]
@@ -67,6 +73,11 @@ class Bench:
     def reader(self, name: str) -> Reader:
         """The reader of that name."""
         return next(reader for reader in self.readers if reader.name == name)
+
+    @property
+    def serves(self) -> bool:
+        """Whether the PLC is on servers of the bench's own: an emulated one, or a physical one that is bridged."""
+        return serves(self.plc)
 
     @property
     def logs(self) -> tuple[str, ...]:
@@ -109,6 +120,8 @@ def _convert(content: BenchFile, file: TomlFile, folder: Path, port_shift: int) 
     (plc,), chain = content.plc, content.chain
     modbus = plc.modbus.model_copy(update={"port": plc.modbus.port + shift})
     opcua = plc.opcua.model_copy(update={"port": plc.opcua.port + shift})
+    names = {tag.name for tag in plc.tag}
+    tags = tuple(_tag(plc.name, tag, place) for tag, place in zip(plc.tag, placed(plc.tag), strict=True))
     return Bench(
         name=content.bench.name,
         file=file.label,
@@ -117,8 +130,11 @@ def _convert(content: BenchFile, file: TomlFile, folder: Path, port_shift: int) 
         data=(folder / content.bench.data).resolve(),
         seed=content.bench.seed,
         shift=shift,
-        tags=tuple(_tag(plc.name, tag) for tag in plc.tag),
+        tags=tags,
+        shown=shown(tags),
         momentary=tuple(tag.name for tag in plc.tag if tag.momentary),
+        scan_tag=plc.scan_tag if plc.scan_tag in names else None,
+        boot_tag=plc.boot_tag if plc.boot_tag in names else None,
         plant=content.plant,
         plc=plc.model_copy(update={"modbus": modbus, "opcua": opcua}),
         readers=tuple(_shifted(reader, shift) for reader in content.reader),
@@ -135,9 +151,8 @@ def _shifted(reader: Reader, shift: int) -> Reader:
     return reader if reader.port is None else reader.model_copy(update={"port": reader.port + shift})
 
 
-def _tag(plc: str, tag: TagTable) -> Tag:
+def _tag(plc: str, tag: TagTable, place: ModbusAddress) -> Tag:
     low, high = tag.range or (0.0, 1.0)  # only a bool may leave its range out
-    modbus = ModbusAddress(ModbusTable(tag.modbus.table), tag.modbus.address, ByteOrder(tag.modbus.byte_order))
     return Tag(
         name=tag.name,
         type=DataType(tag.type),
@@ -145,6 +160,10 @@ def _tag(plc: str, tag: TagTable) -> Tag:
         low=low,
         high=high,
         writable=tag.writable,
-        modbus=modbus,
+        modbus=place,
         opcua=tag.opcua or f"{plc}.{tag.name}",
+        scale=tag.scale,
+        offset=tag.offset,
+        unit_id=None if tag.modbus is None else tag.modbus.unit,
+        s7=tag.s7,
     )

@@ -60,18 +60,65 @@ class Opcua(Section):
     port: Port = 4840
 
 
+class Connect(Section):
+    """[plc.connect]: how a physical PLC is reached; which keys belong to which protocol, rig/connect_checks.py says.
+
+    Times in ms. device, baud, parity, stop_bits: of a serial line. gap, most_registers, most_bits: what one Modbus
+    request may read. certificate, key, trust, password_file: paths, relative to the bench file; trust is a certificate
+    or a folder of them. security, policy: of OPC UA; namespace: URI of the tags' nodes. rack, slot: of an S7 PLC.
+    """
+
+    protocol: Literal["modbus-tcp", "modbus-tls", "modbus-rtu", "modbus-rtu-tcp", "opcua", "s7"]
+    host: Host | None = None
+    port: Port | None = None
+    unit: int = Field(default=1, ge=0, le=255, description="a unit identifier, 0..255")
+    device: Text | None = None
+    baud: int = Field(default=19_200, ge=300, le=4_000_000, description="a baud rate, 300..4000000")
+    parity: Literal["N", "E", "O"] = "E"
+    stop_bits: Literal[1, 2] = 1
+    timeout_ms: int = Field(default=1000, ge=1, le=60_000, description="a time, 1..60000 ms")
+    pause_ms: int = Field(default=0, ge=0, le=60_000, description="a time, 0..60000 ms")
+    gap: int = Field(default=16, ge=0, le=124, description="a number of addresses, 0..124")
+    most_registers: int = Field(default=125, ge=1, le=125, description="a number of registers, 1..125")
+    most_bits: int = Field(default=2000, ge=1, le=2000, description="a number of bits, 1..2000")
+    certificate: Text | None = None
+    key: Text | None = None
+    trust: Text | None = None
+    security: Literal["SignAndEncrypt", "Sign", "None"] = "SignAndEncrypt"
+    policy: Literal["Basic256Sha256", "Aes128Sha256RsaOaep", "Aes256Sha256RsaPss"] = "Basic256Sha256"
+    path: Text = ""
+    namespace: Text | None = None
+    user: Text | None = None
+    password_file: Text | None = None
+    rack: int = Field(default=0, ge=0, le=7, description="a rack, 0..7")
+    slot: int = Field(default=1, ge=0, le=31, description="a slot, 0..31")
+
+
+class ScanClass(Section):
+    """[[plc.scan_class]]: its tags are read in each `every`th poll."""
+
+    name: Slug
+    every: int = Field(ge=1, le=100_000, description="a number of polls, 1 or more")
+
+
 class TagModbus(Section):
-    """Where a tag stands: zero-based protocol address; byte_order as core.tags.ByteOrder has it."""
+    """Where a tag stands: zero-based protocol address; byte_order as core.tags.ByteOrder has it.
+
+    unit: identifier of the device behind a gateway, where that is another one than the PLC's.
+    """
 
     table: Literal["coil", "discrete_input", "input_register", "holding_register"]
     address: int = Field(ge=0, le=65535, description="a zero-based protocol address, 0..65535")
     byte_order: Literal["ABCD", "CDAB", "BADC", "DCBA"] = "ABCD"
+    unit: int | None = Field(default=None, ge=0, le=255, description="a unit identifier, 0..255")
 
 
 class TagTable(Section):
     """[[plc.tag]]: range is [low, high] in `unit`; a bool needs none. opcua "" stands for "<plc>.<tag>".
 
-    momentary: a writable bool that the PLC takes back by itself, as a push button.
+    momentary: a writable bool that the PLC takes back by itself, as a push button. modbus: left out where a physical
+    PLC has other addresses; a free place is found then. s7: as "DB1.DBD4". scale, offset: what the PLC holds, times
+    scale, plus offset, is the value in `unit`.
     """
 
     name: TagName
@@ -80,16 +127,25 @@ class TagTable(Section):
     range: tuple[float, float] | None = Field(default=None, strict=False, description="two finite numbers, [low, high]")
     writable: bool = False
     momentary: bool = False
-    modbus: TagModbus
+    modbus: TagModbus | None = None
     opcua: Text = ""
+    s7: Text = ""
+    scale: Number = 1.0
+    offset: Number = 0.0
+    scan_class: str | None = None
 
 
 class Plc(Section):
-    """[[plc]]: scan_ms is the scan cycle, ms; scan_tag and boot_tag name its scan counter and restart counter."""
+    """[[plc]]: scan_ms is the scan cycle, ms; scan_tag and boot_tag name its scan counter and restart counter, ""
+    where a physical PLC has none. bridge: a physical PLC is shown on the bench's own servers under the same tags.
+    """
 
     name: Slug
-    kind: Literal["emulated"] = "emulated"
+    kind: Literal["emulated", "physical"] = "emulated"
     program: Literal["water-cell"] = "water-cell"
+    connect: Connect | None = None
+    bridge: bool = False
+    scan_class: Several[ScanClass] = ()
     scan_ms: int = Field(default=100, ge=1, le=60_000, description="a scan cycle, 1..60000 ms")
     scan_tag: str = "plc.scan"
     boot_tag: str = "plc.boot"
@@ -98,15 +154,21 @@ class Plc(Section):
     tag: Several[TagTable]
 
 
+def serves(plc: Plc) -> bool:
+    """Whether the bench runs servers that show this PLC."""
+    return plc.kind == "emulated" or plc.bridge
+
+
 class Reader(Section):
     """[[reader]]: reads one PLC and writes a log under its own name and key; period_ms is the poll interval, ms.
 
+    protocol: by which of the bench's own servers, or "device", as [plc.connect] says.
     host, port: where it connects, when that is not where the PLC listens: a wire may lead through something.
     """
 
     name: Slug
     plc: str
-    protocol: Literal["modbus", "opcua"] = "modbus"
+    protocol: Literal["modbus", "opcua", "device"] = "modbus"
     period_ms: int = Field(default=100, ge=1, le=60_000, description="a poll interval, 1..60000 ms")
     host: Host | None = None
     port: Port | None = None

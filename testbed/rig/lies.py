@@ -14,8 +14,9 @@ from testbed.core.tags import DataType, Tag
 from testbed.fieldbus.registers import decode
 from testbed.rig.bench import Bench
 from testbed.rig.bench_errors import unknown
+from testbed.rig.controllers import PATIENT_S, modbus_reader
 from testbed.rig.meddler import Meddler, Ports
-from testbed.rig.reading import PATIENT_S, modbus_reader, tags_of
+from testbed.rig.reading import tags_of
 
 BACK = 2
 """How many scans before the lie the replayed one is."""
@@ -47,7 +48,7 @@ def meddler_of(bench: Bench, kind: str, scan: int, by: str | None = None, tag: s
     if kind == "omission":
         return _Omission(at, scans)
     if kind == "replay":
-        counters = (bench.plc.scan_tag, bench.plc.boot_tag)
+        counters = (bench.scan_tag, bench.boot_tag)
         return _Liar(at, Replayed(BACK, scans, {place for place, one in enumerate(tags) if one.name in counters}))
     if kind == "rewind":
         return _Liar(at, Replayed(BACK, scans, None))

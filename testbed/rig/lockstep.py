@@ -10,13 +10,14 @@ from testbed.attacks.lying import LyingDynamics
 from testbed.core.bodies import Beacon
 from testbed.core.clock import VirtualClock
 from testbed.core.entropy import SeededEntropy
+from testbed.core.errors import UsageError
 from testbed.core.tags import Value
 from testbed.guard.operator import Operator
 from testbed.rig.bench import Bench
+from testbed.rig.controllers import PATIENT_S, modbus_reader
 from testbed.rig.initialize import initialize
 from testbed.rig.meddler import HONEST, Meddler, Ports
 from testbed.rig.operating import operator_log
-from testbed.rig.reading import PATIENT_S, modbus_reader
 from testbed.rig.recipe import recipe_of
 from testbed.rig.roles.anchor import AnchorRole
 from testbed.rig.roles.chain import ChainRole
@@ -57,6 +58,8 @@ async def simulate(
     has a hand in it; progress: called with each scan's number.
     Raises UsageError where the data folder holds a bench already.
     """
+    if bench.plc.kind == "physical":
+        raise UsageError(f"{bench.file}: {bench.plc.name} is a physical PLC", "a virtual clock needs an emulated one")
     clock = VirtualClock(START_NS)
     await initialize(bench, bench.trust_file, clock, SeededEntropy(seed, "keys"), simulated=True)
     plc = PlcRole(replace(bench, seed=seed), clock)

@@ -16,11 +16,12 @@ from testbed.guard.operator import Operator
 from testbed.model import registry
 from testbed.record.schema import parameters_hash
 from testbed.rig.bench import Bench
+from testbed.rig.controllers import modbus_reader
 from testbed.rig.failing import arm_failpoints
 from testbed.rig.locks import role_lock
 from testbed.rig.logs import Configuration, check_real, open_log
 from testbed.rig.paths import Paths
-from testbed.rig.reading import OwnPlc, modbus_reader
+from testbed.rig.reading import OwnPlc
 from testbed.rig.recipe import parameters_of
 from testbed.tlog.sequencer import Log
 

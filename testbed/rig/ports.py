@@ -23,8 +23,8 @@ class Listener:
 def listeners(bench: Bench) -> tuple[Listener, ...]:
     """Every place that roles of the bench listen on."""
     plc, chain = bench.plc, bench.chain
-    found = [Listener("plc", "plc.modbus", plc.modbus.host, plc.modbus.port)]
-    if plc.opcua.enabled:
+    found = [Listener("plc", "plc.modbus", plc.modbus.host, plc.modbus.port)] if bench.serves else []
+    if bench.serves and plc.opcua.enabled:
         found.append(Listener("plc", "plc.opcua", plc.opcua.host, plc.opcua.port))
     if chain.kind == "anvil":
         found.append(Listener("chain", "chain", chain.host, chain.port))

@@ -26,9 +26,10 @@ _RETRY_S = (0.2, 0.5, 1.0, 2.0, 5.0)
 _WAIT_S = 0.05
 
 
-async def run_role(bench: Bench, role: str, *, with_parent: bool = False) -> None:
+async def run_role(bench: Bench, role: str, *, with_parent: bool = False, time_scale: float = 1.0) -> None:
     """Run `role` until SIGTERM or SIGINT, or until standard input ends where the process lives with its parent.
 
+    time_scale: seconds of the emulated plant in a second of the wall.
     Raises UsageError for an unknown role, one that runs already, or a simulated bench; StoreError when its log is not
     what it left.
     """
@@ -49,7 +50,7 @@ async def run_role(bench: Bench, role: str, *, with_parent: bool = False) -> Non
     with role_lock(bench, role):
         status = Status(bench, role)
         try:
-            built = await _build(bench, role, stopping, status)
+            built = await _build(bench, role, stopping, status, time_scale)
             if built is not None:
                 await _drive(built, stopping, status)
         finally:
@@ -84,7 +85,7 @@ async def _drive(role: Role, stopping: asyncio.Event, status: Status) -> None:
         await role.stop()
 
 
-async def _build(bench: Bench, role: str, stopping: asyncio.Event, status: Status) -> Role | None:
+async def _build(bench: Bench, role: str, stopping: asyncio.Event, status: Status, time_scale: float) -> Role | None:
     """The role, once the logs and the node that it reads are there; None when told to stop before."""
     clock, entropy, paths = SystemClock(), SystemEntropy(), Paths(bench.data)
     needs = {bench.twin.name: [bench.twin.follows], "anchor": [*bench.logs[:-1]]}.get(role, [])
@@ -99,15 +100,19 @@ async def _build(bench: Bench, role: str, stopping: asyncio.Event, status: Statu
             await _pause(stopping, _WAIT_S)
             if stopping.is_set():
                 return None
-    return _make(bench, role, clock, entropy)
+    return _make(bench, role, clock, entropy, time_scale)
 
 
-def _make(bench: Bench, role: str, clock: Clock, entropy: Entropy) -> Role:
+def _make(bench: Bench, role: str, clock: Clock, entropy: Entropy, time_scale: float) -> Role:
     """The role itself. Imported here: a gateway that loads no chain client starts in a fraction of the time."""
+    if role == "plc" and bench.plc.kind == "physical":
+        from testbed.rig.roles.bridge import BridgeRole
+
+        return BridgeRole(bench)
     if role == "plc":
         from testbed.rig.roles.plc import PlcRole
 
-        return PlcRole(bench)
+        return PlcRole(bench, time_scale=time_scale)
     if role == "chain":
         from testbed.rig.roles.chain import ChainRole
 

@@ -1,7 +1,5 @@
 """How a bench reads its PLC: the tag list by protocol, and a connection that knows its own PLC from another one."""
 
-from typing import TYPE_CHECKING
-
 from testbed.acquire.gateway import Poll, Reader
 from testbed.core.errors import DeviceError
 from testbed.core.tags import Tag
@@ -10,22 +8,17 @@ from testbed.record.schema import schema_hash
 from testbed.rig import bench_file
 from testbed.rig.bench import Bench
 from testbed.rig.boot import read_boot
+from testbed.rig.controllers import DEVICE, PROMPT_S, device_of, modbus_reader, opcua_reader
 from testbed.rig.paths import Paths
 from testbed.rig.status import read_status
-
-if TYPE_CHECKING:
-    from testbed.fieldbus.modbus_client import ModbusReader
-    from testbed.fieldbus.opcua_client import OpcUaReader
-
-PROMPT_S = 1.0
-"""How long a PLC may take for an answer, s."""
-PATIENT_S = 60.0
-"""The same under a virtual clock, in which no time passes: how busy this machine is must not decide what is logged."""
 
 
 def tags_of(bench: Bench, reader: bench_file.Reader) -> tuple[Tag, ...]:
     """The tag list by which the raw values in a reader's log are read."""
-    return as_read(bench.tags) if reader.protocol == "opcua" else bench.tags
+    if reader.protocol == "device":
+        by_opcua = bench.plc.connect is not None and bench.plc.connect.protocol == "opcua"
+        return as_read(bench.tags) if by_opcua else bench.tags
+    return as_read(bench.shown) if reader.protocol == "opcua" else bench.shown
 
 
 def schema_of(bench: Bench, reader: bench_file.Reader) -> bytes:
@@ -33,59 +26,41 @@ def schema_of(bench: Bench, reader: bench_file.Reader) -> bytes:
     return schema_hash(tags_of(bench, reader))
 
 
-def modbus_reader(
-    bench: Bench, host: str | None = None, port: int | None = None, timeout: float = PROMPT_S
-) -> "ModbusReader":
-    """A Modbus connection to the bench's PLC, or to what stands in front of it. timeout: s for each answer."""
-    # Loaded where it is used: a process starts in a fraction of the time without the other protocol's library.
-    from testbed.fieldbus.modbus_client import ModbusReader
-
-    plc = bench.plc
-    return ModbusReader(
-        bench.tags,
-        host or plc.modbus.host,
-        port or plc.modbus.port,
-        plc.modbus.unit,
-        plc.scan_tag,
-        plc.boot_tag,
-        timeout=timeout,
-    )
-
-
-def opcua_reader(
-    bench: Bench, host: str | None = None, port: int | None = None, timeout: float = PROMPT_S
-) -> "OpcUaReader":
-    """As `modbus_reader`, by OPC UA."""
-    from testbed.fieldbus.opcua_client import OpcUaReader
-
-    plc = bench.plc
-    url = f"opc.tcp://{host or plc.opcua.host}:{port or plc.opcua.port}/attestbed"
-    namespace = f"urn:attestbed:{plc.name}"
-    return OpcUaReader(bench.tags, url, plc.scan_tag, plc.boot_tag, namespace=namespace, timeout=timeout)
-
-
 def connection(bench: Bench, reader: bench_file.Reader, port: int | None = None, timeout: float = PROMPT_S) -> Reader:
     """A reader's connection. port: where the PLC was found to listen, when the bench file does not say it."""
+    if reader.protocol == DEVICE:
+        return device_of(bench)
     connect = modbus_reader if reader.protocol == "modbus" else opcua_reader
     return connect(bench, reader.host, reader.port or port, timeout)
 
 
 async def read_once(bench: Bench, protocol: str) -> tuple[tuple[Tag, ...], Poll]:
-    """One poll of the running PLC, and the tags by which its values are read. Raises DeviceError."""
+    """One poll of the running PLC, and the tags by which its values are read. Raises DeviceError.
+
+    protocol: "modbus" or "opcua", the bench's own servers, or "device", the physical PLC itself.
+    """
+    if protocol == DEVICE:
+        device = device_of(bench)
+        await device.connect()
+        try:
+            return tuple(device.tags), await device.poll()
+        finally:
+            await device.close()
     by_opcua = protocol == "opcua"
     wire: Reader = opcua_reader(bench) if by_opcua else modbus_reader(bench)
     own = OwnPlc(bench, wire)
     await own.connect()
     try:
-        return (as_read(bench.tags) if by_opcua else bench.tags), await own.poll()
+        return (as_read(bench.shown) if by_opcua else bench.shown), await own.poll()
     finally:
         await own.close()
 
 
 class OwnPlc:
-    """Reads the emulated PLC of this bench and no other one: two benches may have been given the same port.
+    """Reads this bench's own servers and no other ones: two benches may have been given the same port.
 
-    Its role must serve now, and what answers must show the restart counter of its newest start. Else DeviceError.
+    The role plc must serve now, and an emulated PLC must show the restart counter of its newest start. Else
+    DeviceError.
     """
 
     def __init__(self, bench: Bench, reader: Reader) -> None:
@@ -103,6 +78,8 @@ class OwnPlc:
     async def poll(self) -> Poll:
         poll = await self._reader.poll()
         self._check_serves()
+        if self._bench.plc.kind == "physical":
+            return poll
         boot = read_boot(Paths(self._bench.data).plc_boot)
         if poll.boot != boot:
             raise DeviceError(

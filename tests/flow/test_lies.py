@@ -13,12 +13,12 @@ from testbed.attacks.relay import HOST, Relay
 from testbed.core.finding import Finding, Layer, Verdict, What
 from testbed.rig.auditing import audit
 from testbed.rig.bench import Bench, load_bench
+from testbed.rig.controllers import PROMPT_S
 from testbed.rig.default import default_text
 from testbed.rig.lies import AlteredCommands, meddler_of
 from testbed.rig.lockstep import Commands, simulate
 from testbed.rig.meddler import HONEST, Meddler, Ports
 from testbed.rig.paths import Paths
-from testbed.rig.reading import PROMPT_S
 from testbed.verify.verdict import Report
 
 SEED = 3

@@ -300,8 +300,8 @@ FAULTS: dict[str, tuple[list[tuple[str, str]], int | None, str, str]] = {
     "unknown protocol": (
         [('plc = "cell"', 'plc = "cell"\nprotocol = "s7"')],
         38,
-        'reader.protocol: "s7" is none of: modbus, opcua',
-        "take one of: modbus, opcua",
+        'reader.protocol: "s7" is none of: modbus, opcua, device',
+        "take one of: modbus, opcua, device",
     ),
     "missing key": (
         [('follows = "gateway"\n', "")],

@@ -21,12 +21,12 @@ from testbed.record.entry import decode_entry
 from testbed.rig.bench import Bench, load_bench
 from testbed.rig.bench_file import Modbus
 from testbed.rig.boot import count_boot, read_boot
+from testbed.rig.controllers import modbus_reader, opcua_reader
 from testbed.rig.default import default_text
 from testbed.rig.locks import role_lock
 from testbed.rig.logs import Configuration, open_log
 from testbed.rig.operating import operator_log
 from testbed.rig.paths import Paths
-from testbed.rig.reading import modbus_reader, opcua_reader
 from testbed.rig.roles.plc import PlcRole
 from testbed.rig.roles.reader import ReaderRole
 from testbed.rig.roles.role import Publishing

@@ -12,10 +12,11 @@ from testbed.record.bodies import decode_body
 from testbed.record.entry import decode_entry
 from testbed.record.schema import encode_tags, schema_hash
 from testbed.rig.bench import Bench
+from testbed.rig.controllers import DEVICE, PATIENT_S, PROMPT_S
 from testbed.rig.logs import Configuration, open_log, signing_key
 from testbed.rig.meddler import HONEST, Meddler
 from testbed.rig.paths import Paths
-from testbed.rig.reading import PATIENT_S, PROMPT_S, OwnPlc, connection, tags_of
+from testbed.rig.reading import OwnPlc, connection, tags_of
 from testbed.rig.roles.role import Facts, Publishing
 from testbed.store.sqlite import LogStore
 
@@ -55,7 +56,7 @@ class ReaderRole:
             beside.append(PeerWatch(key, self._operator.latest_checkpoint))
         self._gateway = Gateway(
             reader.plc,
-            wire if simulated else OwnPlc(bench, wire),
+            wire if simulated or reader.protocol == DEVICE else OwnPlc(bench, wire),
             meddler.sink(self._log),
             clock,
             heartbeat_ns,

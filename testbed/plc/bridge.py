@@ -1,0 +1,93 @@
+"""The bridge: a physical PLC as a process image, so that the bench's own servers show it under the same tags."""
+
+from collections.abc import Mapping, Sequence
+
+from testbed.core.errors import DeviceError, DeviceRefused, InvalidData, UsageError
+from testbed.core.tags import Tag, Value
+from testbed.fieldbus.controller import Controller
+from testbed.fieldbus.poll import Poll
+from testbed.fieldbus.registers import decode
+from testbed.plc.image import ProcessImage
+
+NOT_ASKED = 0x00A50000
+"""OPC UA StatusCode GoodNoData (OPC 10000-4, section 7.39.2): the tag's scan class was not due in this poll."""
+
+_SEVERITY = 0xC000_0000
+"""The bits of a StatusCode that say Uncertain or Bad (OPC 10000-4, section 7.39.1)."""
+
+
+class Bridge:
+    """An image source before a controller: each step hands on what was written, and shows one poll.
+
+    tags: as the servers show them; values are those of the controller's tags of the same names. A tag that could not be
+    read is in no snapshot until it is read again. *refused*: writes that the PLC did not take.
+    """
+
+    def __init__(self, tags: Sequence[Tag], controller: Controller) -> None:
+        self._controller = controller
+        self._image = ProcessImage(tags, {}, whole=False)
+        self._connected = False
+        self.polls = 0
+        self.refused = 0
+        self.problem = "the PLC was not asked yet"
+
+    def snapshot(self) -> Mapping[str, Value]:
+        """All values of the last poll that could be read."""
+        return self._image.snapshot()
+
+    def latest(self, name: str) -> Value:
+        """What was last written to the tag, until a poll shows it, else what it shows. KeyError where it is lost."""
+        return self._image.latest(name)
+
+    def write(self, name: str, value: Value) -> None:
+        """Hand `value` over for the next step. Raises UsageError as ProcessImage does; DeviceError while it is lost."""
+        self.write_all({name: value})
+
+    def write_all(self, values: Mapping[str, Value]) -> None:
+        """As `write`, for several."""
+        if not self._connected:
+            raise DeviceError(f"nothing can be written: {self.problem}", "wait until the PLC answers again")
+        self._image.write_all(values)
+
+    async def step(self) -> None:
+        """Hand on what was written, then poll. Raises DeviceError: every tag is lost then, the next step connects."""
+        try:
+            if not self._connected:
+                await self._controller.connect()
+                self._connected = True
+            await self._hand_on(self._image.take_writes())
+            self._show(await self._controller.poll())
+        except DeviceError as error:
+            self.problem = error.problem
+            await self.close()
+            raise
+        self.polls += 1
+
+    async def close(self) -> None:
+        """Leave the PLC; every tag is lost."""
+        self._connected = False
+        self._image.take_writes()
+        self._image.publish({})
+        await self._controller.close()
+
+    async def _hand_on(self, writes: Mapping[str, Value]) -> None:
+        tags = {tag.name: tag for tag in self._controller.tags}
+        for name, value in writes.items():
+            try:
+                await self._controller.write(tags[name], value)
+            except (DeviceRefused, UsageError) as error:
+                self.refused += 1
+                self.problem = error.problem
+
+    def _show(self, poll: Poll) -> None:
+        before = self._image.snapshot()
+        shown: dict[str, Value] = {}
+        for tag, raw, status in zip(self._controller.tags, poll.values, poll.statuses, strict=True):
+            if raw is None and status == NOT_ASKED and tag.name in before:
+                shown[tag.name] = before[tag.name]
+            elif raw is not None and not status & _SEVERITY:
+                try:
+                    shown[tag.name] = decode(tag, raw)
+                except InvalidData:
+                    continue  # bytes that are no value of this type: the servers say that there is none
+        self._image.publish(shown)

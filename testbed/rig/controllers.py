@@ -1,0 +1,95 @@
+"""From a bench file to a connection: to the bench's own servers, or to the physical PLC itself."""
+
+from typing import TYPE_CHECKING, cast
+
+from testbed.core.errors import UsageError
+from testbed.fieldbus.controller import Controller
+from testbed.rig.bench import Bench
+from testbed.rig.bench_file import Connect
+
+if TYPE_CHECKING:
+    from testbed.fieldbus.modbus_client import ModbusReader
+    from testbed.fieldbus.opcua_client import OpcUaReader
+
+PROMPT_S = 1.0
+"""How long a PLC may take for an answer, s."""
+PATIENT_S = 60.0
+"""The same under a virtual clock, in which no time passes: how busy this machine is must not decide what is logged."""
+DEVICE = "device"
+"""By the way that [plc.connect] names, to the physical PLC itself."""
+
+# A protocol's library is loaded where it is used: a process starts in a fraction of the time without the others.
+
+
+def controller_of(bench: Bench, by: str) -> Controller:
+    """A connection to the PLC. by: "modbus" or "opcua", the bench's own servers, or "device".
+
+    Raises UsageError where the bench has no such way.
+    """
+    if by == DEVICE:
+        return device_of(bench)
+    if by not in ("modbus", "opcua"):
+        raise UsageError(f"no way to a PLC is called {by!r}", "take modbus, opcua or device")
+    if not bench.serves:
+        raise UsageError(
+            f"{bench.file}: {bench.plc.name} is on no server of the bench's own", "take device, or write bridge = true"
+        )
+    return cast("Controller", modbus_reader(bench) if by == "modbus" else opcua_reader(bench))
+
+
+def modbus_reader(
+    bench: Bench, host: str | None = None, port: int | None = None, timeout: float = PROMPT_S
+) -> "ModbusReader":
+    """A Modbus connection to the bench's PLC, or to what stands in front of it. timeout: s for each answer."""
+    from testbed.fieldbus.modbus_client import ModbusReader
+
+    plc = bench.plc
+    return ModbusReader(
+        bench.shown,
+        host or plc.modbus.host,
+        port or plc.modbus.port,
+        plc.modbus.unit,
+        bench.scan_tag or "",
+        bench.boot_tag,
+        timeout=timeout,
+    )
+
+
+def opcua_reader(
+    bench: Bench, host: str | None = None, port: int | None = None, timeout: float = PROMPT_S
+) -> "OpcUaReader":
+    """As `modbus_reader`, by OPC UA."""
+    from testbed.fieldbus.opcua_client import OpcUaReader
+
+    plc = bench.plc
+    url = f"opc.tcp://{host or plc.opcua.host}:{port or plc.opcua.port}/attestbed"
+    namespace = f"urn:attestbed:{plc.name}"
+    return OpcUaReader(bench.shown, url, bench.scan_tag or "", bench.boot_tag, namespace=namespace, timeout=timeout)
+
+
+def device_of(bench: Bench) -> Controller:
+    """A connection to the physical PLC, as [plc.connect] says. Raises UsageError for an emulated one."""
+    connect = bench.plc.connect
+    if connect is None:
+        raise UsageError(f"{bench.file}: {bench.plc.name} is emulated, there is no device", "take modbus or opcua")
+    if connect.protocol == "modbus-tcp":
+        return _modbus_tcp(bench, connect)
+    raise UsageError(f"{bench.file}: plc.connect.protocol: {connect.protocol} has no driver", "take modbus-tcp")
+
+
+def _modbus_tcp(bench: Bench, connect: Connect) -> Controller:
+    from testbed.fieldbus.modbus_client import ModbusReader
+
+    return cast(
+        "Controller",
+        ModbusReader(
+            bench.tags,
+            connect.host or "",
+            connect.port or 502,
+            connect.unit,
+            bench.scan_tag or "",
+            bench.boot_tag,
+            gap=connect.gap,
+            timeout=connect.timeout_ms / 1000,
+        ),
+    )

@@ -1,0 +1,158 @@
+"""A bench file that points at a physical PLC: what each protocol needs, and where its tags are shown."""
+
+from pathlib import Path
+
+import pytest
+
+from testbed.core.errors import UsageError
+from testbed.core.tags import ModbusTable
+from testbed.rig.bench import Bench, load_bench
+from testbed.rig.controllers import controller_of, device_of
+from testbed.rig.locks import role_names
+from testbed.rig.ports import listeners
+
+TCP = 'protocol = "modbus-tcp"\nhost = "192.168.0.10"'
+LEVEL = """\
+[[plc.tag]]
+name = "tank.level"
+type = "int16"
+unit = "m"
+range = [0, 4]
+scale = 0.01
+modbus = { table = "holding_register", address = 7 }
+"""
+S7_TAG = LEVEL.replace('modbus = { table = "holding_register", address = 7 }', 's7 = "DB1.DBW2"')
+
+
+def text(connect: str = TCP, tags: str = LEVEL, plc: str = "", reader: str = 'protocol = "device"') -> str:
+    return f"""\
+[bench]
+name = "lab"
+[[plc]]
+name = "box"
+kind = "physical"
+{plc}
+[plc.connect]
+{connect}
+{tags}
+[[reader]]
+name = "gateway"
+plc = "box"
+{reader}
+[twin]
+model = "mirror_v1"
+follows = "gateway"
+"""
+
+
+def load(folder: Path, content: str) -> Bench:
+    path = folder / "bench.toml"
+    path.write_text(content, encoding="utf-8")
+    return load_bench(path)
+
+
+def test_a_box_on_a_wire_has_no_servers_of_the_bench(tmp_path: Path) -> None:
+    bench = load(tmp_path, text())
+    assert (bench.scan_tag, bench.boot_tag, bench.serves) == (None, None, False)
+    assert "plc" not in role_names(bench)
+    assert {place.role for place in listeners(bench)} == {"chain", "supervisor"}
+    (tag,) = bench.tags
+    assert (tag.scale, tag.offset, tag.modbus.address) == (0.01, 0.0, 7)
+    with pytest.raises(UsageError, match="on no server"):
+        controller_of(bench, "modbus")
+
+
+def test_a_bridged_box_is_shown_by_the_bench(tmp_path: Path) -> None:
+    bench = load(tmp_path, text(plc="bridge = true", reader='protocol = "modbus"'))
+    assert bench.serves
+    assert role_names(bench)[0] == "plc"
+    assert {place.key for place in listeners(bench)} >= {"plc.modbus", "plc.opcua"}
+    assert bench.shown == bench.tags
+
+
+def test_an_emulated_plc_has_no_device_behind_it() -> None:
+    with pytest.raises(UsageError, match="emulated"):
+        device_of(load_bench(None))
+
+
+def test_units_behind_a_gateway_are_laid_out_anew_where_the_bench_shows_them(tmp_path: Path) -> None:
+    tags = "".join(
+        f"""\
+[[plc.tag]]
+name = "meter{unit}.power"
+type = "float32"
+unit = "kW"
+range = [0, 100]
+modbus = {{ table = "input_register", address = 52, unit = {unit} }}
+"""
+        for unit in (3, 4)
+    )
+    bench = load(tmp_path, text(tags=tags, plc="bridge = true"))
+    assert [(tag.unit_id, tag.modbus.address) for tag in bench.tags] == [(3, 52), (4, 52)]
+    assert [(tag.unit_id, tag.modbus.address) for tag in bench.shown] == [(None, 0), (None, 2)]
+
+
+def test_a_tag_without_a_modbus_address_is_shown_at_a_free_one(tmp_path: Path) -> None:
+    writable = S7_TAG.replace("tank.level", "tank.setpoint").replace("DBW2", "DBW4") + "writable = true\n"
+    bench = load(tmp_path, text('protocol = "s7"\nhost = "192.168.0.20"', S7_TAG + writable, "bridge = true"))
+    assert [tag.s7 for tag in bench.tags] == ["DB1.DBW2", "DB1.DBW4"]
+    assert [(tag.s7, tag.modbus.table, tag.modbus.address) for tag in bench.shown] == [
+        ("", ModbusTable.INPUT_REGISTER, 0),
+        ("", ModbusTable.HOLDING_REGISTER, 0),
+    ]
+
+
+FAULTS = {
+    "no way": (text(connect=""), "plc.connect.protocol: is missing"),
+    "no host": (text('protocol = "modbus-tcp"'), "plc.connect.host: is missing"),
+    "a line has no host": (
+        text('protocol = "modbus-rtu"\ndevice = "/dev/ttyUSB0"\nhost = "10.0.0.1"'),
+        'plc.connect.host: protocol = "modbus-rtu" has no use for it',
+    ),
+    "no serial device": (text('protocol = "modbus-rtu"'), "plc.connect.device: is missing"),
+    "tls without papers": (text('protocol = "modbus-tls"\nhost = "10.0.0.1"'), "plc.connect.trust: is missing"),
+    "secured without papers": (
+        text('protocol = "opcua"\nhost = "10.0.0.1"\nnamespace = "urn:x"'),
+        "plc.connect.trust: is missing",
+    ),
+    "a password in the clear": (
+        text(
+            'protocol = "opcua"\nhost = "10.0.0.1"\nnamespace = "urn:x"\nsecurity = "None"\nuser = "bench"\n'
+            'password_file = "password.txt"'
+        ),
+        "plc.connect.user: a password must not travel unencrypted",
+    ),
+    "a user without a password": (
+        text('protocol = "opcua"\nhost = "10.0.0.1"\nnamespace = "urn:x"\nsecurity = "None"\nuser = "bench"'),
+        "plc.connect.password_file: is missing",
+    ),
+    "no s7 address": (text('protocol = "s7"\nhost = "10.0.0.1"'), "plc.tag.s7: is missing"),
+    "no modbus address": (text(tags=S7_TAG), "plc.tag.modbus: is missing"),
+    "scale of nothing": (text(tags=LEVEL.replace("0.01", "0.0")), "plc.tag.scale: is 0"),
+    "no such scan class": (
+        text(tags=LEVEL + 'scan_class = "slow"\n'),
+        'plc.tag.scan_class: there is no scan class "slow"',
+    ),
+    "a counter that is not there": (text(plc='scan_tag = "plc.scan"'), 'plc.scan_tag: there is no tag "plc.scan"'),
+    "not shown": (text(reader='protocol = "modbus"'), "reader.protocol: box is a physical PLC"),
+    "the reader's own host": (
+        text(reader='protocol = "device"\nhost = "10.0.0.1"'),
+        "reader.host: [plc.connect] says where the device is",
+    ),
+    "emulated": (text().replace('"physical"', '"emulated"'), 'plc.connect: kind = "emulated" has no use for it'),
+}
+
+
+@pytest.mark.parametrize("fault", FAULTS)
+def test_each_fault_is_named(fault: str, tmp_path: Path) -> None:
+    content, said = FAULTS[fault]
+    with pytest.raises(UsageError) as caught:
+        load(tmp_path, content)
+    assert said in str(caught.value)
+    assert "mend: " in str(caught.value)
+
+
+def test_a_scan_class_is_taken(tmp_path: Path) -> None:
+    slow = '[[plc.scan_class]]\nname = "slow"\nevery = 10\n'
+    bench = load(tmp_path, text(tags=LEVEL + 'scan_class = "slow"\n' + slow))
+    assert [(one.name, one.every) for one in bench.plc.scan_class] == [("slow", 10)]
