@@ -1,15 +1,22 @@
 """The role `chain`: its state file is a cache that it uses only where the journal agrees, and its node may die."""
 
+import gzip
+import json
 import os
 import signal
+from contextlib import closing
 from pathlib import Path
 
 import pytest
 
+from testbed.anchor.submitter import Submitter
+from testbed.chain.artifact import load_artifact
+from testbed.chain.journal import Journal
 from testbed.chain.rpc import Node
 from testbed.core.clock import VirtualClock
 from testbed.core.entropy import SeededEntropy
 from testbed.core.errors import ChainError, NodeUnreachable
+from testbed.keys.files import read_secret
 from testbed.rig.bench import Bench, load_bench
 from testbed.rig.default import default_text
 from testbed.rig.initialize import initialize
@@ -70,6 +77,34 @@ async def test_a_state_with_blocks_is_kept(bench: Bench) -> None:
         await node.call("evm_mine")
     await role.stop()
     assert Paths(bench.data).chain_state.is_file()
+
+
+async def test_a_state_whose_accounts_are_those_of_another_block_is_set_aside(bench: Bench) -> None:
+    """So a node dumps it that mines meanwhile."""
+    role = ChainRole(bench, port=0)
+    await role.start()
+    paths = Paths(bench.data)
+    with closing(Journal.open(paths.journal)) as journal:
+        async with Node(role.url) as node:
+            submitter = Submitter(node, journal, read_secret(paths.key("anchor")), VirtualClock(10**18), dev_node=True)
+            await submitter.catch_up(load_artifact())
+    await role.stop()
+
+    state = paths.chain_state
+    whole = state.read_bytes()
+    for torn in (False, True):
+        content = json.loads(gzip.decompress(whole))
+        account = next(found for found in content["accounts"].values() if found["nonce"] == 1 and found["code"] == "0x")
+        account["nonce"] += torn
+        state.write_bytes(gzip.compress(json.dumps(content).encode()))
+        again = ChainRole(bench, port=0)
+        try:
+            await again.start()
+            assert ("accounts are not those of its newest block" in str(again.facts()["note"])) is torn
+            async with Node(again.url) as node:
+                assert await node.height() == (0 if torn else 1)
+        finally:
+            await again.stop()
 
 
 async def test_a_node_that_died_is_started_again(bench: Bench) -> None:

@@ -3,9 +3,10 @@
 from pathlib import Path
 
 from testbed.chain.devnode import DevNode
-from testbed.chain.reading import holds_block
+from testbed.chain.proofs import header_fields, verify_slot
+from testbed.chain.reading import holds_block, read_tail
 from testbed.chain.rpc import Node
-from testbed.core.errors import ChainError, NodeUnreachable, StoreError
+from testbed.core.errors import ChainError, InvalidData, NodeUnreachable, StoreError
 from testbed.rig.bench import Bench
 from testbed.rig.dev_chain import read_dev_chain
 from testbed.rig.paths import Paths
@@ -14,7 +15,8 @@ from testbed.store.files import write_atomic
 
 
 class ChainRole:
-    """The bench's own node. Its state file is a cache: used only if its newest block stands in the journal.
+    """The bench's own node. Its state file is a cache: used only if its newest block stands in the journal, and if its
+    accounts are those that this block commits to.
 
     A node answers before its state file is loaded. Who sent it a block then would build on a chain that is going to be
     exchanged, so nobody may speak to it before the role says by its status that it runs.
@@ -87,7 +89,7 @@ class ChainRole:
             raise
         except ChainError as error:
             return f"the node does not take it ({error.problem})"
-        return "" if await self._stands_in_journal(node) else "its newest block is not in the journal"
+        return await self._disagreement(node)
 
     async def _has_blocks(self, node: DevNode) -> bool:
         """Whether there is anything to keep. A node that loads a state of its genesis block alone computes another base
@@ -96,10 +98,21 @@ class ChainRole:
         async with Node(node.url) as client:
             return await client.height() > 0
 
-    async def _stands_in_journal(self, node: DevNode) -> bool:
-        async with Node(node.url) as client:
-            head = await client.block("latest")
+    async def _disagreement(self, node: DevNode) -> str:
+        """Why what was loaded is not the chain of the journal, "" where it is."""
         try:
-            return head is not None and holds_block(self._paths.journal, head.number, head.hash)
-        except StoreError:
-            return False
+            async with Node(node.url) as client:
+                head = await client.block("latest")
+                if head is None or not holds_block(self._paths.journal, head.number, head.hash):
+                    return "its newest block is not in the journal"
+                contract = read_tail(self._paths.journal).head.contract
+                # A node that is asked to dump its state while it mines puts the accounts of the next block beside the
+                # blocks up to this one. Built upon, it would refuse for ever what the journal sends again.
+                verify_slot(
+                    header_fields(head.header_rlp), contract, bytes(32), await client.proof(contract, bytes(32))
+                )
+        except StoreError as error:
+            return f"there is no journal to compare it with ({error.problem})"
+        except InvalidData as error:
+            return f"its accounts are not those of its newest block ({error})"
+        return ""
