@@ -8,7 +8,7 @@ from testbed.rig.bench import Bench
 from testbed.rig.bench_file import Connect
 
 if TYPE_CHECKING:
-    from testbed.fieldbus.modbus_client import ModbusReader
+    from testbed.fieldbus.modbus_client import ModbusController
     from testbed.fieldbus.opcua_client import OpcUaReader
 
 PROMPT_S = 1.0
@@ -39,17 +39,17 @@ def controller_of(bench: Bench, by: str) -> Controller:
 
 def modbus_reader(
     bench: Bench, host: str | None = None, port: int | None = None, timeout: float = PROMPT_S
-) -> "ModbusReader":
-    """A Modbus connection to the bench's PLC, or to what stands in front of it. timeout: s for each answer."""
-    from testbed.fieldbus.modbus_client import ModbusReader
+) -> "ModbusController":
+    """A Modbus connection to the bench's own server, or to what stands in front of it. timeout: s for each answer."""
+    from testbed.fieldbus.modbus_client import ModbusController
+    from testbed.fieldbus.modbus_transports import Tcp
 
     plc = bench.plc
-    return ModbusReader(
+    return ModbusController(
         bench.shown,
-        host or plc.modbus.host,
-        port or plc.modbus.port,
+        Tcp(host or plc.modbus.host, port or plc.modbus.port),
         plc.modbus.unit,
-        bench.scan_tag or "",
+        bench.scan_tag,
         bench.boot_tag,
         timeout=timeout,
     )
@@ -75,21 +75,3 @@ def device_of(bench: Bench) -> Controller:
     if connect.protocol == "modbus-tcp":
         return _modbus_tcp(bench, connect)
     raise UsageError(f"{bench.file}: plc.connect.protocol: {connect.protocol} has no driver", "take modbus-tcp")
-
-
-def _modbus_tcp(bench: Bench, connect: Connect) -> Controller:
-    from testbed.fieldbus.modbus_client import ModbusReader
-
-    return cast(
-        "Controller",
-        ModbusReader(
-            bench.tags,
-            connect.host or "",
-            connect.port or 502,
-            connect.unit,
-            bench.scan_tag or "",
-            bench.boot_tag,
-            gap=connect.gap,
-            timeout=connect.timeout_ms / 1000,
-        ),
-    )
