@@ -57,11 +57,16 @@ def opcua_reader(
 ) -> "OpcUaReader":
     """As `modbus_reader`, by OPC UA."""
     from testbed.fieldbus.opcua_client import OpcUaReader
+    from testbed.fieldbus.opcua_security import Security
 
     plc = bench.plc
     url = f"opc.tcp://{host or plc.opcua.host}:{port or plc.opcua.port}/attestbed"
     namespace = f"urn:attestbed:{plc.name}"
-    return OpcUaReader(bench.tags, url, plc.scan_tag, plc.boot_tag, namespace=namespace, timeout=timeout)
+    # The bench's own server, on this machine.
+    security = Security.none()
+    return OpcUaReader(
+        bench.tags, url, plc.scan_tag, plc.boot_tag, namespace=namespace, security=security, timeout=timeout
+    )
 
 
 def connection(bench: Bench, reader: bench_file.Reader, port: int | None = None, timeout: float = PROMPT_S) -> Reader:
