@@ -115,14 +115,24 @@ def decoder_of(tags: Sequence[Tag]) -> Callable[[Sequence[bytes | None]], list[V
     return all_at_once
 
 
-def as_read(tags: Sequence[Tag]) -> tuple[Tag, ...]:
+def as_read(tags: Sequence[Tag], *, scales: bool = False) -> tuple[Tag, ...]:
     """The tag list by which raw values of an OPC UA reader are decoded: the same tags, in byte order DCBA.
 
     The reader keeps a value's bytes as OPC UA has them, least significant byte first (OPC 10000-6, section 5.2.2),
     whatever order the same tag has in its Modbus registers. The schema of a log says how its values are to be read, so
     the schema of this reader's log is that of these tags, and `decode` needs no other rule.
+
+    A scaled tag is a FLOAT64 in its unit there, which nobody has to scale: so our servers show it. scales: for a device
+    that holds the unscaled number in its node as well; the tag stays as it is.
     """
-    return tuple(replace(tag, modbus=replace(tag.modbus, byte_order=ByteOrder.DCBA)) for tag in tags)
+    return tuple(_as_read(tag, scales) for tag in tags)
+
+
+def _as_read(tag: Tag, scales: bool) -> Tag:
+    modbus = replace(tag.modbus, byte_order=ByteOrder.DCBA)
+    if tag.scaled and not scales:
+        return replace(tag, modbus=modbus, type=DataType.FLOAT64, scale=1.0, offset=0.0)
+    return replace(tag, modbus=modbus)
 
 
 def registers_of(raw: bytes) -> list[int]:

@@ -16,7 +16,7 @@ _TAKES: dict[str, set[str]] = {
     "modbus-rtu": _LINE | _MODBUS,
     "modbus-rtu-tcp": _SOCKET | _MODBUS,
     "opcua": _SOCKET | _PAPERS | {"timeout_ms", "path", "security", "policy", "namespace", "user", "password_file"},
-    "s7": _SOCKET | {"timeout_ms", "rack", "slot", "gap"},
+    "s7": _SOCKET | {"timeout_ms", "pause_ms", "rack", "slot", "gap"},
 }
 _NEEDS = {
     "modbus-tcp": ("host",),

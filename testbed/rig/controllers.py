@@ -1,11 +1,11 @@
 """From a bench file to a connection: to the bench's own servers, or to the physical PLC itself."""
 
-from typing import TYPE_CHECKING, cast
+from typing import TYPE_CHECKING
 
 from testbed.core.errors import UsageError
 from testbed.fieldbus.controller import Controller
 from testbed.rig.bench import Bench
-from testbed.rig.bench_file import Connect
+from testbed.rig.devices import DEVICE, device_of
 
 if TYPE_CHECKING:
     from testbed.fieldbus.modbus_client import ModbusController
@@ -15,9 +15,6 @@ PROMPT_S = 1.0
 """How long a PLC may take for an answer, s."""
 PATIENT_S = 60.0
 """The same under a virtual clock, in which no time passes: how busy this machine is must not decide what is logged."""
-DEVICE = "device"
-"""By the way that [plc.connect] names, to the physical PLC itself."""
-
 # A protocol's library is loaded where it is used: a process starts in a fraction of the time without the others.
 
 
@@ -34,7 +31,7 @@ def controller_of(bench: Bench, by: str) -> Controller:
         raise UsageError(
             f"{bench.file}: {bench.plc.name} is on no server of the bench's own", "take device, or write bridge = true"
         )
-    return cast("Controller", modbus_reader(bench) if by == "modbus" else opcua_reader(bench))
+    return modbus_reader(bench) if by == "modbus" else opcua_reader(bench)
 
 
 def modbus_reader(
@@ -60,18 +57,13 @@ def opcua_reader(
 ) -> "OpcUaReader":
     """As `modbus_reader`, by OPC UA."""
     from testbed.fieldbus.opcua_client import OpcUaReader
+    from testbed.fieldbus.opcua_security import Security
 
     plc = bench.plc
     url = f"opc.tcp://{host or plc.opcua.host}:{port or plc.opcua.port}/attestbed"
     namespace = f"urn:attestbed:{plc.name}"
-    return OpcUaReader(bench.shown, url, bench.scan_tag or "", bench.boot_tag, namespace=namespace, timeout=timeout)
-
-
-def device_of(bench: Bench) -> Controller:
-    """A connection to the physical PLC, as [plc.connect] says. Raises UsageError for an emulated one."""
-    connect = bench.plc.connect
-    if connect is None:
-        raise UsageError(f"{bench.file}: {bench.plc.name} is emulated, there is no device", "take modbus or opcua")
-    if connect.protocol == "modbus-tcp":
-        return _modbus_tcp(bench, connect)
-    raise UsageError(f"{bench.file}: plc.connect.protocol: {connect.protocol} has no driver", "take modbus-tcp")
+    # The bench's own server, on this machine.
+    security = Security.none()
+    return OpcUaReader(
+        bench.shown, url, bench.scan_tag, bench.boot_tag, namespace=namespace, security=security, timeout=timeout
+    )

@@ -8,16 +8,16 @@ from testbed.record.schema import schema_hash
 from testbed.rig import bench_file
 from testbed.rig.bench import Bench
 from testbed.rig.boot import read_boot
-from testbed.rig.controllers import DEVICE, PROMPT_S, device_of, modbus_reader, opcua_reader
+from testbed.rig.controllers import PROMPT_S, modbus_reader, opcua_reader
+from testbed.rig.devices import DEVICE, device_of, device_tags
 from testbed.rig.paths import Paths
 from testbed.rig.status import read_status
 
 
 def tags_of(bench: Bench, reader: bench_file.Reader) -> tuple[Tag, ...]:
     """The tag list by which the raw values in a reader's log are read."""
-    if reader.protocol == "device":
-        by_opcua = bench.plc.connect is not None and bench.plc.connect.protocol == "opcua"
-        return as_read(bench.tags) if by_opcua else bench.tags
+    if reader.protocol == DEVICE:
+        return device_tags(bench)
     return as_read(bench.shown) if reader.protocol == "opcua" else bench.shown
 
 

@@ -23,6 +23,7 @@ from testbed.fieldbus.modbus_frames import encode_frame
 from testbed.fieldbus.modbus_server import ModbusServer
 from testbed.fieldbus.modbus_transports import Tcp
 from testbed.fieldbus.opcua_client import OpcUaReader
+from testbed.fieldbus.opcua_security import Security
 from testbed.fieldbus.opcua_server import OpcUaServer
 from testbed.fieldbus.registers import as_read
 from testbed.plc.emulator import Emulator
@@ -84,7 +85,13 @@ def modbus(port: int) -> ModbusController:
 
 
 def opcua(port: int) -> OpcUaReader:
-    return OpcUaReader(TAGS, f"opc.tcp://{HOST}:{port}/attestbed", namespace="urn:attestbed:cell", timeout=5.0)
+    return OpcUaReader(
+        TAGS,
+        f"opc.tcp://{HOST}:{port}/attestbed",
+        namespace="urn:attestbed:cell",
+        security=Security.none(),
+        timeout=5.0,
+    )
 
 
 def but_one(values: tuple[bytes | None, ...], place: int, tag: Tag) -> tuple[bytes | None, ...]:

@@ -13,11 +13,13 @@ import pytest
 import pytest_asyncio
 from asyncua import ua
 from asyncua.common.callback import CallbackType, ServerItemCallback
+from asyncua.ua.status_codes import StatusCodes
 
 from testbed.core.clock import VirtualClock
 from testbed.core.errors import DeviceError, UsageError
 from testbed.core.tags import ByteOrder, DataType
 from testbed.fieldbus.opcua_client import OpcUaReader
+from testbed.fieldbus.opcua_security import Security
 from testbed.fieldbus.opcua_server import OpcUaServer
 from testbed.fieldbus.registers import as_read, decode
 from testbed.plc.emulator import Emulator
@@ -27,6 +29,7 @@ TAGS = load_bench(None).tags
 PLACE = {tag.name: place for place, tag in enumerate(TAGS)}
 LOCAL = "127.0.0.1"
 NAMESPACE = "urn:attestbed:cell"
+NONE = Security.none()
 START_NS = 1_767_225_600 * 10**9 + 123_456_000
 SCAN_NS = 100_000_000
 
@@ -64,7 +67,7 @@ class Bench:
 
     def reader(self, port: int | None = None, timeout: float = 5.0, channel_s: float = 3600.0) -> OpcUaReader:
         url = f"opc.tcp://{LOCAL}:{port or self.server.port}/attestbed"
-        return OpcUaReader(TAGS, url, namespace=NAMESPACE, timeout=timeout, channel_s=channel_s)
+        return OpcUaReader(TAGS, url, namespace=NAMESPACE, security=NONE, timeout=timeout, channel_s=channel_s)
 
 
 @pytest_asyncio.fixture(scope="module", loop_scope="module")
@@ -210,7 +213,7 @@ async def test_a_time_that_nobody_said_is_none(bench: Bench, reader: OpcUaReader
 
 
 async def test_a_plc_without_restart_counter(bench: Bench) -> None:
-    reader = OpcUaReader(TAGS, bench.server.url, boot_tag=None, namespace=NAMESPACE)
+    reader = OpcUaReader(TAGS, bench.server.url, boot_tag=None, namespace=NAMESPACE, security=NONE)
     await reader.connect()
     assert (await reader.poll()).boot == 0
     await reader.close()
@@ -219,7 +222,7 @@ async def test_a_plc_without_restart_counter(bench: Bench) -> None:
 @pytest.mark.parametrize("counter", ["no.such", "tank1.level", "estop.active"])
 async def test_a_counter_must_be_an_integer_tag(counter: str) -> None:
     with pytest.raises(UsageError, match=counter):
-        OpcUaReader(TAGS, "opc.tcp://127.0.0.1:1", counter, namespace=NAMESPACE)
+        OpcUaReader(TAGS, "opc.tcp://127.0.0.1:1", counter, namespace=NAMESPACE, security=NONE)
 
 
 @pytest.mark.parametrize(
@@ -227,21 +230,31 @@ async def test_a_counter_must_be_an_integer_tag(counter: str) -> None:
 )
 async def test_a_url_must_say_host_and_port(url: str) -> None:
     with pytest.raises(UsageError, match="no address"):
-        OpcUaReader(TAGS, url, namespace=NAMESPACE)
+        OpcUaReader(TAGS, url, namespace=NAMESPACE, security=NONE)
 
 
-async def test_a_node_that_is_not_there_is_named(bench: Bench) -> None:
+async def test_a_node_that_is_not_there_is_none_with_its_status_and_the_others_are_read(bench: Bench) -> None:
     tags = (*TAGS[:2], replace(TAGS[2], opcua="no such node"))
-    reader = OpcUaReader(tags, bench.server.url, namespace=NAMESPACE)
+    reader = OpcUaReader(tags, bench.server.url, namespace=NAMESPACE, security=NONE)
     await reader.connect()
-    with pytest.raises(DeviceError, match=rf"{tags[2].name}: BadNodeIdUnknown.*\n.*'no such node'"):
+    poll = await reader.poll()
+    assert (poll.values[2], poll.statuses) == (None, (0, 0, StatusCodes.BadNodeIdUnknown))
+    assert None not in poll.values[:2]
+    await reader.close()
+
+
+async def test_where_not_one_node_is_there_the_first_is_named(bench: Bench) -> None:
+    tags = [replace(tag, opcua=f"no {tag.opcua}") for tag in TAGS[2:5]]
+    reader = OpcUaReader(tags, bench.server.url, None, None, namespace=NAMESPACE, security=NONE)
+    await reader.connect()
+    with pytest.raises(DeviceError, match=rf"{tags[0].name}: BadNodeIdUnknown.*\n.*'{tags[0].opcua}'"):
         await reader.poll()
     await reader.close()
 
 
 async def test_a_tag_of_another_type_is_a_bad_value(bench: Bench) -> None:
     tags = (*TAGS[:2], replace(TAGS[2], type=DataType.FLOAT64))
-    reader = OpcUaReader(tags, bench.server.url, namespace=NAMESPACE)
+    reader = OpcUaReader(tags, bench.server.url, namespace=NAMESPACE, security=NONE)
     await reader.connect()
     poll = await reader.poll()
     assert (poll.values[2], poll.statuses) == (None, (0, 0, 0x80740000))
@@ -250,7 +263,7 @@ async def test_a_tag_of_another_type_is_a_bad_value(bench: Bench) -> None:
 
 async def test_another_plc_is_known_by_its_namespace(bench: Bench) -> None:
     tasks = asyncio.all_tasks()
-    reader = OpcUaReader(TAGS, bench.server.url, namespace="urn:attestbed:other")
+    reader = OpcUaReader(TAGS, bench.server.url, namespace="urn:attestbed:other", security=NONE)
     with pytest.raises(DeviceError, match="no namespace urn:attestbed:other"):
         await reader.connect()
     with pytest.raises(DeviceError, match="not connected"):
@@ -434,7 +447,7 @@ async def test_what_is_no_server_is_a_device_error_in_time(serve: Serve) -> None
     server = await asyncio.start_server(serve, LOCAL, 0)
     tasks = asyncio.all_tasks()
     url = f"opc.tcp://{LOCAL}:{server.sockets[0].getsockname()[1]}"
-    reader = OpcUaReader(TAGS, url, namespace=NAMESPACE, timeout=0.3)
+    reader = OpcUaReader(TAGS, url, namespace=NAMESPACE, security=NONE, timeout=0.3)
     started = time.perf_counter()
     with pytest.raises(DeviceError, match=url):
         await reader.connect()

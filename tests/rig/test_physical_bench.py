@@ -7,7 +7,8 @@ import pytest
 from testbed.core.errors import UsageError
 from testbed.core.tags import ModbusTable
 from testbed.rig.bench import Bench, load_bench
-from testbed.rig.controllers import controller_of, device_of
+from testbed.rig.controllers import controller_of
+from testbed.rig.devices import device_of
 from testbed.rig.locks import role_names
 from testbed.rig.ports import listeners
 

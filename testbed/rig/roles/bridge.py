@@ -2,7 +2,7 @@
 
 from testbed.plc.bridge import Bridge
 from testbed.rig.bench import Bench
-from testbed.rig.controllers import device_of
+from testbed.rig.devices import device_of
 from testbed.rig.roles.role import Facts
 from testbed.rig.roles.servers import Servers
 

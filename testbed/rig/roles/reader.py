@@ -12,7 +12,8 @@ from testbed.record.bodies import decode_body
 from testbed.record.entry import decode_entry
 from testbed.record.schema import encode_tags, schema_hash
 from testbed.rig.bench import Bench
-from testbed.rig.controllers import DEVICE, PATIENT_S, PROMPT_S
+from testbed.rig.controllers import PATIENT_S, PROMPT_S
+from testbed.rig.devices import DEVICE
 from testbed.rig.logs import Configuration, open_log, signing_key
 from testbed.rig.meddler import HONEST, Meddler
 from testbed.rig.paths import Paths
