@@ -186,13 +186,14 @@ class S7Controller:
             (place,) = span.tags
             self._refused[place if place < behind else self._counters[place - behind]] = code
         self._plans.clear()
-        for place in self._counters:
-            if place in self._refused:
-                counter = f"{self._where[place].address} ({self._tags[place].name})"
-                raise self._refusal(counter, says(self._refused[place]), self._refused[place])
-        if len(self._refused) == behind:
-            place, code = next(iter(self._refused.items()))
-            raise self._refusal(f"{self._where[place].address} and all other tags", says(code), code)
+        counters = [place for place in self._counters if place in self._refused]
+        if counters or len(self._refused) == behind:
+            place = min(counters or self._refused)
+            code = self._refused[place]
+            others = "" if counters else " and all other tags"
+            # What is mended meanwhile is to be seen by the next poll.
+            self._forget()
+            raise self._refusal(f"{self._where[place].address} ({self._tags[place].name}){others}", says(code), code)
 
     def _plan(self, classes: tuple[int, ...]) -> _Plan:
         """What is read when the tags of these scan classes are due."""

@@ -110,6 +110,8 @@ def items_read(answer: bytes, members: Sequence[Span]) -> list[Item]:
             raise InvalidData(f"{size} bytes came for {span}, not {span.size}")
         found.append(Item(code, at, size))
         at += size + size % 2
+    if len(answer) > at:
+        raise InvalidData(f"{len(answer) - at} bytes behind the last item of an answer")
     return found
 
 

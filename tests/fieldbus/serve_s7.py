@@ -1,8 +1,7 @@
-"""python-snap7's S7 server in a process of its own: `serve_s7.py KIND [PORT]` prints its port, ends when its input does.
+"""python-snap7's S7 server in another process: `serve_s7.py KIND [PORT]` prints its port and ends when its input does.
 
 still: DB1 with 400 bytes, DB2 with 10, and 32 bytes of inputs, outputs and memory, all zero until they are written.
 counting: DB1 with a 32-bit counter and 300 more numbers that all equal it; it goes on each 5 ms.
-restless: the same, without a pause, so that no two requests see the same.
 closed: still, but nobody is allowed to read or write, as where PUT/GET is not permitted.
 """
 
@@ -24,7 +23,7 @@ PUT_GET_OFF = 0x8104
 class Controller(Server):
     """The server as it is, but that a bit is written as a bit.
 
-    python-snap7 3.3 puts the byte 00 or 01 in place of the whole byte in which the bit stands, which no controller does.
+    python-snap7 3.3 puts the byte 00 or 01 in place of the whole byte in which the bit stands. No controller does so.
     """
 
     def _parse_address_specification(self, addr_spec: bytes) -> dict[str, Any]:
@@ -55,7 +54,7 @@ def main(kind: str, port: int) -> None:
     """Serve."""
     logging.disable(logging.CRITICAL)
     server = Closed(log=False) if kind == "closed" else Controller(log=False)
-    counts = kind in ("counting", "restless")
+    counts = kind == "counting"
     block = bytearray(4 * (NUMBERS + 1) if counts else 400)
     server.register_area(SrvArea.DB, 1, block)
     server.register_area(SrvArea.DB, 2, bytearray(10))
@@ -69,7 +68,7 @@ def main(kind: str, port: int) -> None:
     def scan() -> None:
         lock = next(lock for (_, db), lock in server.area_locks.items() if db == 1)
         number = 0
-        while not ended.wait(0 if kind == "restless" else SCAN_S):
+        while not ended.wait(SCAN_S):
             number += 1
             with lock:
                 block[:] = struct.pack(">I", number) * (NUMBERS + 1)

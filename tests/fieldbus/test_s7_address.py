@@ -119,6 +119,6 @@ def test_what_fits(kind: DataType, s7: str) -> None:
     ],
 )
 def test_what_does_not_fit_names_tag_and_mend(kind: DataType, s7: str, mend: str) -> None:
-    with pytest.raises(UsageError, match="tank.level") as caught:
+    with pytest.raises(UsageError, match=r"tank\.level") as caught:
         address_of(tag(kind, s7))
     assert mend in caught.value.mend
