@@ -16,7 +16,7 @@ from testbed.rig.bench_file import Connect
 
 if TYPE_CHECKING:
     from testbed.fieldbus.modbus_transports import Transport
-    from testbed.fieldbus.opcua_security import Credentials, Login, Security
+    from testbed.fieldbus.opcua_security import Credentials, Security
 
 DEVICE = "device"
 """The way to a PLC that [plc.connect] describes, beside those by the bench's own servers."""
