@@ -1,7 +1,8 @@
 """The Modbus tables of a process image: reads of any stretch from one snapshot, writes of whole tags.
 
 Addresses without a tag that lie between the first and the last tag of a table read as 0 and cannot be written. A tag
-that the source has no value for cannot be read: exception 0B, as a gateway whose device does not answer gives it.
+that the source has no value for cannot be read: exception 02, by which a client finds the others around it; and 0B
+where there is no value at all, as a gateway whose device does not answer gives it.
 """
 
 from bisect import bisect_right
@@ -100,7 +101,7 @@ class _Table:
         if snapshot is not self._shown:
             self._show(snapshot)
         if any(address < stop and start < address + count for start, stop in self._lost):
-            raise Refused(ExcCodes.GATEWAY_NO_RESPONSE)
+            raise Refused(ExcCodes.ILLEGAL_ADDRESS if snapshot else ExcCodes.GATEWAY_NO_RESPONSE)
         start = self._unit * (address - self._first)
         return bytes(self._data[start : start + self._unit * count])
 

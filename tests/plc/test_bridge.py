@@ -1,0 +1,164 @@
+"""A bridged PLC: what it shows comes out of the bench's own servers, and what is lost is said to have no value."""
+
+from collections.abc import AsyncIterator
+from dataclasses import replace
+
+import pytest
+
+from testbed.core.errors import DeviceError, UsageError
+from testbed.core.tags import Tag, Value
+from testbed.fieldbus.modbus_client import ModbusController
+from testbed.fieldbus.modbus_server import ModbusServer
+from testbed.fieldbus.modbus_transports import Tcp
+from testbed.fieldbus.opcua_client import OpcUaReader
+from testbed.fieldbus.opcua_security import Security
+from testbed.fieldbus.opcua_server import OpcUaServer
+from testbed.fieldbus.registers import as_read, decode
+from testbed.plc.bridge import Bridge
+from testbed.plc.emulator import Emulator
+from testbed.rig.bench import load_bench
+
+HOST = "127.0.0.1"
+BAD_NO_COMMUNICATION = 0x80310000
+TAGS = load_bench(None).tags
+SETPOINT = next(tag for tag in TAGS if tag.name == "control.level_setpoint")
+
+
+class Box:
+    """An emulated PLC on a wire, in the place of a physical one."""
+
+    def __init__(self) -> None:
+        self.emulator = Emulator(TAGS, seed=7)
+        self._server = ModbusServer(TAGS, self.emulator.image, HOST, 0)
+
+    async def on(self, port: int = 0) -> int:
+        self._server = ModbusServer(TAGS, self.emulator.image, HOST, port)
+        await self._server.start()
+        return self._server.port
+
+    async def off(self) -> None:
+        await self._server.stop()
+
+
+@pytest.fixture
+async def box() -> AsyncIterator[Box]:
+    found = Box()
+    yield found
+    await found.off()
+
+
+def shown(tags: tuple[Tag, ...], values: tuple[bytes | None, ...]) -> dict[str, Value | None]:
+    return {tag.name: None if raw is None else decode(tag, raw) for tag, raw in zip(tags, values, strict=True)}
+
+
+async def test_the_same_tags_come_out_on_both_protocols_and_writes_go_through(box: Box) -> None:
+    bridge = Bridge(TAGS, ModbusController(TAGS, Tcp(HOST, await box.on())))
+    modbus, opcua = ModbusServer(TAGS, bridge, HOST, 0), OpcUaServer(TAGS, bridge, HOST, 0, period=None)
+    await modbus.start()
+    await opcua.start()
+    by_modbus = ModbusController(TAGS, Tcp(HOST, modbus.port))
+    by_opcua = OpcUaReader(TAGS, opcua.url, namespace=opcua.namespace, security=Security.none())
+    try:
+        box.emulator.scan()
+        await bridge.step()
+        await by_modbus.connect()
+        await by_opcua.connect()
+        there = dict(box.emulator.image.snapshot())
+        assert shown(TAGS, (await by_modbus.poll()).values) == there
+        assert shown(as_read(TAGS), (await by_opcua.poll()).values) == there
+
+        await by_modbus.write(SETPOINT, 1.25)
+        await bridge.step()
+        box.emulator.scan()
+        await bridge.step()
+        assert box.emulator.image.snapshot()[SETPOINT.name] == 1.25
+        assert shown(as_read(TAGS), (await by_opcua.poll()).values)[SETPOINT.name] == 1.25
+    finally:
+        await by_modbus.close()
+        await by_opcua.close()
+        await opcua.stop()
+        await modbus.stop()
+        await bridge.close()
+
+
+async def test_a_lost_plc_has_no_values_takes_no_writes_and_comes_back(box: Box) -> None:
+    port = await box.on()
+    bridge = Bridge(TAGS, ModbusController(TAGS, Tcp(HOST, port)))
+    modbus, opcua = ModbusServer(TAGS, bridge, HOST, 0), OpcUaServer(TAGS, bridge, HOST, 0, period=None)
+    await modbus.start()
+    await opcua.start()
+    by_modbus = ModbusController(TAGS, Tcp(HOST, modbus.port))
+    by_opcua = OpcUaReader(TAGS, opcua.url, None, None, namespace=opcua.namespace, security=Security.none())
+    try:
+        box.emulator.scan()
+        await bridge.step()
+        await by_modbus.connect()
+        await by_opcua.connect()
+        await box.off()
+        with pytest.raises(DeviceError):
+            await bridge.step()
+        assert not bridge.snapshot()
+        with pytest.raises(DeviceError):
+            await by_modbus.poll()
+        lost = await by_opcua.poll()
+        assert set(lost.values) == {None}
+        assert set(lost.statuses) == {BAD_NO_COMMUNICATION}
+        with pytest.raises(DeviceError, match="nothing can be written"):
+            bridge.write(SETPOINT.name, 1.5)
+
+        await box.on(port)
+        await bridge.step()
+        await by_modbus.connect()
+        assert shown(TAGS, (await by_modbus.poll()).values) == dict(box.emulator.image.snapshot())
+        assert not set((await by_opcua.poll()).statuses) - {0}
+    finally:
+        await by_modbus.close()
+        await by_opcua.close()
+        await opcua.stop()
+        await modbus.stop()
+        await bridge.close()
+
+
+async def test_a_write_that_the_plc_refuses_is_counted(box: Box) -> None:
+    """The bench believes that the level can be written; the PLC knows better."""
+    level = next(tag for tag in TAGS if tag.name == "alarm.high_level")
+    believed = tuple(replace(tag, writable=tag.writable or tag is level) for tag in TAGS)
+    controller = ModbusController(TAGS, Tcp(HOST, await box.on()))
+    bridge = Bridge(believed, controller)
+    try:
+        await bridge.step()
+        bridge.write(level.name, True)
+        await bridge.step()
+        assert bridge.refused == 1
+        assert level.name in bridge.problem
+        assert bridge.snapshot()[level.name] is False
+        with pytest.raises(UsageError, match="range"):
+            bridge.write(SETPOINT.name, 99.0)
+    finally:
+        await bridge.close()
+
+
+async def test_one_tag_that_cannot_be_read_does_not_take_the_others_along(box: Box) -> None:
+    lost = replace(
+        SETPOINT, name="lost.tag", opcua="cell.lost", modbus=replace(SETPOINT.modbus, address=40), writable=False
+    )
+    tags = (*TAGS, lost)
+    bridge = Bridge(tags, ModbusController(tags, Tcp(HOST, await box.on())))
+    modbus = ModbusServer(tags, bridge, HOST, 0)
+    await modbus.start()
+    reader = ModbusController(TAGS, Tcp(HOST, modbus.port))
+    whole = ModbusController(tags, Tcp(HOST, modbus.port))
+    try:
+        await bridge.step()
+        assert bridge.snapshot().keys() == {tag.name for tag in TAGS}
+        await reader.connect()
+        assert None not in (await reader.poll()).values
+        await whole.connect()
+        poll = await whole.poll()
+        assert [tag.name for tag, raw in zip(tags, poll.values, strict=True) if raw is None] == [lost.name]
+        assert poll.statuses[-1] & 0x8000_0000
+    finally:
+        await reader.close()
+        await whole.close()
+        await modbus.stop()
+        await bridge.close()
