@@ -233,7 +233,7 @@ def test_what_the_plc_does_not_take_is_an_exception(
     assert device.ask(request_pdu) == f"{int(request_pdu[:2], 16) | 0x80:02x} {code}"
 
 
-@pytest.mark.parametrize("values", [{}, {"mode": 1}, {"mode": 1, "setpoint": True}, {"mode": 1, "setpoint": 1e39}])
+@pytest.mark.parametrize("values", [{"mode": 1, "setpoint": True}, {"mode": 1, "setpoint": 1e39}])
 def test_a_snapshot_that_cannot_be_shown_is_a_device_failure(device: Device, values: dict[str, Value]) -> None:
     good = device.image.shown
     assert device.ask("03 000a 0001") == "03 02 12 34"
@@ -241,6 +241,20 @@ def test_a_snapshot_that_cannot_be_shown_is_a_device_failure(device: Device, val
     for request in ("03 000a 0001", "17 000a 0001 000a 0001 02 0001"):
         assert device.ask(request) == f"{int(request[:2], 16) | 0x80:02x} 04"
     assert device.image.waiting == {}
+    device.image.shown = good
+    assert device.ask("03 000a 0001") == "03 02 12 34"
+
+
+@pytest.mark.parametrize(("lost", "code"), [({"mode"}, "02"), ({"mode", "setpoint"}, "02"), (None, "0b")])
+def test_a_tag_without_a_value_cannot_be_read_and_the_others_can(
+    device: Device, lost: set[str] | None, code: str
+) -> None:
+    good = device.image.shown
+    device.image.shown = {} if lost is None else {name: value for name, value in good.items() if name not in lost}
+    assert device.ask("03 000a 0001") == f"83 {code}"
+    assert device.ask("03 000a 0003") == f"83 {code}"
+    device.image.shown = {name: value for name, value in good.items() if name != "setpoint"}
+    assert device.ask("03 000a 0001") == "03 02 12 34"
     device.image.shown = good
     assert device.ask("03 000a 0001") == "03 02 12 34"
 
