@@ -3,9 +3,11 @@
 from collections.abc import Iterable, Sequence
 from typing import Protocol
 
-from testbed.core.bodies import CLOCK_STEPPED, SOURCE_BACK, SOURCE_LOST, Body, Event, Heartbeat, State
+from testbed.core.bodies import CLOCK_STEPPED, IDENTITY, SOURCE_BACK, SOURCE_LOST, Body, Event, Heartbeat, State
 from testbed.core.clock import Clock
 from testbed.core.errors import DeviceError
+from testbed.core.identity import Identity
+from testbed.record.identity import encode_identity
 
 BAD_NO_COMMUNICATION = 0x80310000
 """OPC UA StatusCode of a value that nobody could read (OPC 10000-4, section 7.39.2)."""
@@ -38,6 +40,7 @@ class Reader(Protocol):
     @property
     def repeats(self) -> int: ...
     async def connect(self) -> None: ...
+    async def identify(self) -> Identity: ...
     async def poll(self) -> Poll: ...
     async def close(self) -> None: ...
 
@@ -64,6 +67,7 @@ class Gateway:
     *states*; *torn*: polls that were begun again.
 
     A PLC that stops answering gives one event and one state without values; it is asked again with growing pauses.
+    What it says of itself is logged after the first connection, and after any other one when that has changed.
     """
 
     def __init__(
@@ -94,6 +98,8 @@ class Gateway:
         self._follows = False  # the next scan is the one after the last that was logged
         self._fresh = False  # a scan came since the last heartbeat
         self._connected = False
+        self._identity = Identity()
+        self._mute = False  # it answers, but not who it is
         self._failures = 0
         self._retry_ns = 0
         self._wrong = ""
@@ -141,10 +147,13 @@ class Gateway:
         if not self._connected and self._clock.monotonic_ns() < self._retry_ns:
             return None
         try:
-            if not self._connected:
+            fresh = not self._connected
+            if fresh:
                 await self._reader.connect()
                 self._connected = True
             poll = await self._reader.poll()
+            if fresh:
+                await self._identify()  # behind the poll, which knows another PLC in the place of this one
         except DeviceError as error:
             await self.close()
             self._note_failure(error.problem)
@@ -155,6 +164,20 @@ class Gateway:
                 self._take(Event(self._clock.now_ns(), SOURCE_BACK, b""))
         self._wrong = ""
         return poll
+
+    async def _identify(self) -> None:
+        """Log who answers, where that is news. A device may be deaf to the question: its tags are read all the same."""
+        if self._mute:
+            return
+        try:
+            identity = await self._reader.identify()
+        except DeviceError:
+            await self._reader.connect()
+            self._mute = True
+            return
+        if identity != self._identity:
+            self._take(Event(self._clock.now_ns(), IDENTITY, encode_identity(identity)))
+            self._identity = identity
 
     def _note_failure(self, problem: str) -> None:
         self._wrong = problem

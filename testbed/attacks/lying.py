@@ -8,6 +8,7 @@ from collections.abc import Callable, Container, Iterable
 from typing import Protocol
 
 from testbed.core.bodies import Body, State
+from testbed.core.identity import Identity
 from testbed.fieldbus import poll as fieldbus
 from testbed.model.registry import Dynamics
 
@@ -36,6 +37,7 @@ class Reader(Protocol):
     @property
     def repeats(self) -> int: ...
     async def connect(self) -> None: ...
+    async def identify(self) -> Identity: ...
     async def poll(self) -> Poll: ...
     async def close(self) -> None: ...
 
@@ -76,6 +78,9 @@ class LyingReader:
 
     async def connect(self) -> None:
         await self._reader.connect()
+
+    async def identify(self) -> Identity:
+        return await self._reader.identify()
 
     async def poll(self) -> Poll:
         return self._lie(await self._reader.poll())

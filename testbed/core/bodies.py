@@ -109,6 +109,7 @@ TILES_REBUILT = "tiles rebuilt"
 SOURCE_LOST = "source lost"
 SOURCE_BACK = "source back"
 CLOCK_STEPPED = "clock stepped"
+IDENTITY = "identity"
 
 
 @dataclass(frozen=True, slots=True)
@@ -118,7 +119,8 @@ class Event:
     configuration: the encoded tag list, in an operator's log the bench file; parameters: those of the twin's model,
     encoded; models approved: model hash and parameters hash, 64 bytes each; started: the log goes on after its writer
     was away; tiles rebuilt: the paths of tiles that disagreed with the records, a line each; source lost, source back:
-    why the PLC did not answer, in words, and that it does again; clock stepped: by how many ns, a signed decimal.
+    why the PLC did not answer, in words, and that it does again; clock stepped: by how many ns, a signed decimal;
+    identity: what the device says of itself, as `record.identity` encodes it.
     """
 
     time_ns: int

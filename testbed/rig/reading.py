@@ -2,6 +2,7 @@
 
 from testbed.acquire.gateway import Poll, Reader
 from testbed.core.errors import DeviceError
+from testbed.core.identity import Identity
 from testbed.core.tags import Tag
 from testbed.fieldbus.registers import as_read
 from testbed.record.schema import schema_hash
@@ -74,6 +75,9 @@ class OwnPlc:
     async def connect(self) -> None:
         self._check_serves()
         await self._reader.connect()
+
+    async def identify(self) -> Identity:
+        return await self._reader.identify()
 
     async def poll(self) -> Poll:
         poll = await self._reader.poll()

@@ -9,9 +9,11 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from testbed.acquire.gateway import BAD_NO_COMMUNICATION, Gateway
-from testbed.core.bodies import CLOCK_STEPPED, SOURCE_BACK, SOURCE_LOST, Beacon, Body, Event, Heartbeat, State
+from testbed.core.bodies import CLOCK_STEPPED, IDENTITY, SOURCE_BACK, SOURCE_LOST, Beacon, Body, Event, Heartbeat, State
 from testbed.core.clock import VirtualClock
 from testbed.core.errors import DeviceError, StoreError
+from testbed.core.identity import Identity
+from testbed.record.identity import decode_identity
 
 SECOND = 10**9
 HEARTBEAT = 5 * SECOND
@@ -37,6 +39,8 @@ class Line:
     connects: int = 0
     closes: int = 0
     repeats: int = 0
+    identity: Identity | None = field(default_factory=Identity)
+    """What it says of itself; None: it does not answer that."""
 
     async def connect(self) -> None:
         assert not self.connected
@@ -44,6 +48,13 @@ class Line:
         if self.shown is None:
             raise DeviceError("127.0.0.1:5020: connection refused")
         self.connected = True
+
+    async def identify(self) -> Identity:
+        assert self.connected
+        if self.identity is None:
+            self.connected = False
+            raise DeviceError("127.0.0.1:5020: no answer")
+        return self.identity
 
     async def poll(self) -> Scan:
         assert self.connected
@@ -111,6 +122,27 @@ async def test_a_scan_becomes_a_state() -> None:
     assert await bench.step(Scan(3, 17))
     assert bench.log.bodies == [State(3, 17, None, bench.clock.now_ns(), (b"\x00\x01", b"\x01"), (0, 0))]
     assert bench.gateway.states == 1
+
+
+async def test_who_answers_is_logged_at_the_start_and_when_it_has_changed() -> None:
+    bench = Bench(Line(identity=Identity("Maker", "PLC", "1.0", "007")))
+    await bench.step(Scan(1, 1))
+    assert [type(body) for body in bench.log.bodies] == [Event, State]
+    await bench.step(None)
+    await bench.step(Scan(1, 2))
+    assert bench.events == [IDENTITY, SOURCE_LOST, SOURCE_BACK]
+    await bench.step(None)
+    bench.line.identity = Identity("Maker", "PLC", "1.1", "007")
+    await bench.step(Scan(2, 1))
+    said = [body.detail for body in bench.log.bodies if isinstance(body, Event) and body.name == IDENTITY]
+    assert [decode_identity(detail).firmware for detail in said] == ["1.0", "1.1"]
+
+
+async def test_a_device_that_is_deaf_to_the_question_who_it_is_is_read_all_the_same() -> None:
+    bench = Bench(Line(identity=None))
+    assert await bench.step(Scan(1, 1))
+    assert await bench.step(Scan(1, 2))
+    assert (bench.events, bench.line.connects, bench.gateway.retries) == ([], 2, 0)
 
 
 async def test_a_scan_that_is_seen_twice_is_logged_once() -> None:

@@ -5,6 +5,7 @@ import pytest
 from testbed.attacks.lying import Changed, LyingReader, OmittingSink, Replayed
 from testbed.attacks.values import another, another_value
 from testbed.core.bodies import Body, Heartbeat, State
+from testbed.core.identity import Identity
 from testbed.core.tags import Value
 from testbed.fieldbus.poll import Poll
 from testbed.fieldbus.registers import decode, encode
@@ -28,6 +29,9 @@ class Plc:
 
     async def connect(self) -> None:
         self.said.append("connect")
+
+    async def identify(self) -> Identity:
+        return Identity()
 
     async def poll(self) -> Poll:
         self._number += 1

@@ -30,8 +30,8 @@ GATEWAY, READER = "water-cell/gateway", "water-cell/reader"
 SETPOINT = "control.level_setpoint"
 COMMAND: Commands = {SCAN - 1: (SETPOINT, 1.5)}
 """An operator's, who writes before that scan."""
-FIRST = {GATEWAY: 4, READER: 3}
-"""Index of the first scan's state: genesis, tags, beacon, and in the gateway's log the operator's checkpoint."""
+FIRST = {GATEWAY: 5, READER: 4}
+"""Index of the first scan's state: genesis, tags, identity, beacon, and in the gateway's log the operator's checkpoint."""
 
 MakeMeddler = Callable[[Bench], Meddler]
 

@@ -10,6 +10,7 @@ from testbed.core.bodies import STARTED, Body, Event, Genesis, State
 from testbed.core.clock import VirtualClock
 from testbed.core.entry import Entry
 from testbed.core.errors import DeviceError
+from testbed.core.identity import Identity
 from testbed.core.tags import ByteOrder, DataType, ModbusAddress, ModbusTable, Tag
 from testbed.fieldbus.poll import Poll
 from testbed.fieldbus.registers import as_read, encode
@@ -75,6 +76,9 @@ class Wire:
         if self.plc.lost or self.cut:
             raise DeviceError("no connection")
         self._boot = self.plc.boot
+
+    async def identify(self) -> Identity:
+        return Identity()
 
     async def poll(self) -> Poll:
         if self.plc.lost or self.cut or self._boot != self.plc.boot:

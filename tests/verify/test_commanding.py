@@ -15,6 +15,7 @@ from testbed.core.checkpoint import Checkpoint
 from testbed.core.clock import VirtualClock
 from testbed.core.errors import DeviceError
 from testbed.core.finding import Finding, Layer, Verdict, What
+from testbed.core.identity import Identity
 from testbed.core.tags import DataType, Value
 from testbed.fieldbus.poll import Poll
 from testbed.fieldbus.registers import decode, encode
@@ -73,6 +74,9 @@ class Wire:
         if self.plc.lost:
             raise DeviceError("no connection")
         self.boot = self.plc.boot
+
+    async def identify(self) -> Identity:
+        return Identity()
 
     async def poll(self) -> Poll:
         if self.plc.lost or self.boot != self.plc.boot:
