@@ -83,8 +83,9 @@ class ModbusController:
             self._places.append(places)
         self._units = units
         count = 1 if transport.shared else max(1, min(len(units), connections))
+        reopens = len(units) > 1 and not transport.shared
         self._lines = [
-            Line(Link(transport, timeout, pause), units[at::count], period, reopens=count > 1) for at in range(count)
+            Line(Link(transport, timeout, pause), units[at::count], period, reopens=reopens) for at in range(count)
         ]
         # Rows come line by line.
         self._order = [unit for at in range(count) for unit in range(len(units))[at::count]]

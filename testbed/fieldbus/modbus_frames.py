@@ -49,6 +49,15 @@ class FrameBuffer:
         """`count` bytes were put into the room."""
         self._end += count
 
+    @property
+    def held(self) -> int:
+        """Bytes that have come and are not taken yet."""
+        return self._end - self._start
+
+    def quiet(self) -> Frame | None:
+        """Nothing has come for a while: here that means nothing."""
+        return None
+
     def take(self) -> Frame | None:
         """The next whole frame, of any protocol; None when more bytes are needed.
 

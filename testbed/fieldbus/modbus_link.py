@@ -7,6 +7,7 @@ at once, bytes that are no answer end it as well, and why a connection could not
 import asyncio
 import ssl
 import struct
+import termios
 
 from pymodbus.exceptions import ConnectionException, ModbusException, ModbusIOException
 from pymodbus.pdu import DecodePDU, ModbusPDU
@@ -60,7 +61,7 @@ class _Transactions(TransactionManager):
         try:
             self.transport, _ = await asyncio.wait_for(self.call_create(), self.comm_params.timeout_connect)
             await self.made  # a serial port is there before it is read
-        except (TimeoutError, OSError) as error:
+        except (TimeoutError, OSError, termios.error) as error:  # the last: a line does not take its settings
             self.wrong = error
             return False
         return True

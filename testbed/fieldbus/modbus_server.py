@@ -10,30 +10,32 @@ The requests of one connection are answered in order, each once. A frame of anot
 that no frame has ends the connection. The device answers as its own unit, as 0 and as 255, which address a device that
 is reached directly; for any other unit it says 0B. Nothing is a broadcast on TCP.
 
+With `access` it is a Modbus/TCP Security server: the same frames over TLS, and a write needs a role. With `rtu` the
+frames are those of a serial line, as a serial device server passes them on: then unit 0 is a broadcast, and for another
+unit nobody answers.
+
 No client shuts out another: see ConnectionLimits.
 """
 
 import asyncio
 import logging
 import socket
+import ssl
 from collections.abc import Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from typing import cast
 
-from pymodbus.constants import ExcCodes
-
 from testbed.core.errors import InvalidData, UsageError
 from testbed.core.tags import Tag
-from testbed.fieldbus.modbus_frames import FrameBuffer, encode_frame
+from testbed.fieldbus.modbus_access import Access
 from testbed.fieldbus.modbus_identity import DeviceIdentity
 from testbed.fieldbus.modbus_memory import Memory
-from testbed.fieldbus.modbus_requests import Requests, refusal
+from testbed.fieldbus.modbus_requests import Requests
+from testbed.fieldbus.modbus_station import RtuStation, Station, TcpStation
 from testbed.fieldbus.source import ImageSource
 
 _log = logging.getLogger(__name__)
-
-_DIRECT_UNITS = frozenset((0, 255))
 
 _BURST_S = 0.02
 _FRESH_S = 1.0
@@ -81,13 +83,16 @@ class ModbusServer:
         *,
         identity: DeviceIdentity | None = None,
         limits: ConnectionLimits | None = None,
+        access: Access | None = None,
+        rtu: bool = False,
     ) -> None:
         if not 1 <= unit <= 255:
             raise UsageError(f"Modbus unit {unit}", "give a unit from 1 to 255")
-        self._requests = Requests(Memory(tags, source), identity or DeviceIdentity())
+        requests = Requests(Memory(tags, source), identity or DeviceIdentity())
         self._host = host
         self._port = port
-        self._units = _DIRECT_UNITS | {unit}
+        self._access = access
+        self.station: Station = RtuStation(requests, unit) if rtu else TcpStation(requests, unit)
         self._limits = limits or ConnectionLimits()
         self._server: asyncio.Server | None = None
         self._open = False
@@ -107,9 +112,17 @@ class ModbusServer:
     async def start(self) -> None:
         """Listen, and return."""
         loop = asyncio.get_running_loop()
+        context = None if self._access is None else self._access.context()
         self._open = True
         try:
-            server = await loop.create_server(lambda: _Connection(self, loop), self._host, self._port, backlog=_BACKLOG)
+            server = await loop.create_server(
+                lambda: _Connection(self, loop),
+                self._host,
+                self._port,
+                backlog=_BACKLOG,
+                ssl=context,
+                ssl_handshake_timeout=None if context is None else self._limits.stalled_s,
+            )
         except OSError as error:
             raise UsageError(
                 f"cannot listen on {self._host}:{self._port}", "choose a free port, or end what holds this one"
@@ -132,11 +145,12 @@ class ModbusServer:
             await asyncio.wait(closing)
         await server.wait_closed()
 
-    def answer(self, unit: int, pdu: bytes) -> bytes:
-        """The PDU that answers `pdu`, addressed to `unit`."""
-        if unit not in self._units:
-            return refusal(pdu[0], ExcCodes.GATEWAY_NO_RESPONSE)
-        return self._requests.answer(pdu)
+    def may_write(self, transport: asyncio.BaseTransport) -> bool:
+        """Whether who is at the other end of a connection may write."""
+        if self._access is None:
+            return True
+        secured: ssl.SSLObject | None = transport.get_extra_info("ssl_object")
+        return self._access.may_write(None if secured is None else secured.getpeercert(binary_form=True))
 
     @property
     def limits(self) -> ConnectionLimits:
@@ -181,10 +195,13 @@ class _Connection(asyncio.BufferedProtocol):
         self._server = server
         self._loop = loop
         self._limits = server.limits
-        self._frames = FrameBuffer()
+        self._station = server.station
+        self._frames = self._station.frames()
+        self._may_write = False
         self._transport: asyncio.Transport
         self._idle: asyncio.TimerHandle | None = None
         self._stalled: asyncio.TimerHandle | None = None
+        self._silent: asyncio.TimerHandle | None = None
         self._gone: asyncio.Future[None] = loop.create_future()
         self.asked = False
         self.active = loop.time()
@@ -193,11 +210,12 @@ class _Connection(asyncio.BufferedProtocol):
         self._transport = cast("asyncio.Transport", transport)
         self._transport.set_write_buffer_limits(high=self._limits.unsent)
         _keep_alive(self._transport.get_extra_info("socket"))
+        self._may_write = self._server.may_write(transport)
         self._idle = self._loop.call_later(self._limits.idle_s, self._check_idle)
         self._server.opened(self)
 
     def connection_lost(self, exc: Exception | None) -> None:  # noqa: ARG002  # how a client went makes no difference
-        for timer in (self._idle, self._stalled):
+        for timer in (self._idle, self._stalled, self._silent):
             if timer is not None:
                 timer.cancel()
         self._server.closed(self)
@@ -210,22 +228,37 @@ class _Connection(asyncio.BufferedProtocol):
     def buffer_updated(self, nbytes: int) -> None:
         self._frames.add(nbytes)
         answers: list[bytes] = []
-        whole = True
+        whole, asked = True, False
         try:
             while (frame := self._frames.take()) is not None:
-                # Another protocol: passed over (section 4.4), and no sign of a Modbus client.
-                if frame.protocol == 0:
-                    pdu = self._server.answer(frame.unit, frame.pdu)
-                    answers.append(encode_frame(frame.transaction, frame.unit, pdu))
+                answer = self._station.answer(frame, self._may_write)
+                asked = asked or answer is not None
+                if answer:
+                    answers.append(answer)
         except InvalidData as error:
             _log.debug("modbus: connection closed: %s", error)
             whole = False
-        if answers:
+        if asked:
             self.asked = True
             self.active = self._loop.time()
+        if answers:
             self._transport.write(b"".join(answers))
         if not whole:
             self._transport.close()
+        elif self._station.silence:
+            self._wait_for_silence()
+
+    def _wait_for_silence(self) -> None:
+        if self._silent is not None:
+            self._silent.cancel()
+        self._silent = self._loop.call_later(self._station.silence, self._fell_silent) if self._frames.held else None
+
+    def _fell_silent(self) -> None:
+        self._silent = None
+        frame = self._frames.quiet()
+        answer = None if frame is None else self._station.answer(frame, self._may_write)
+        if answer:
+            self._transport.write(answer)
 
     def eof_received(self) -> bool:
         """The client will ask no more; what it asked is answered, then the connection ends."""

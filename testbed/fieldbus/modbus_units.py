@@ -34,6 +34,10 @@ _RESTS_S = (0.0, 1.0, 2.0, 5.0, 10.0, 30.0)
 """How long a unit is left alone after its first, second ... silence; a single lost answer costs one poll."""
 
 
+class _Unreachable(NoAnswer):
+    """The gateway says that the unit does not answer it."""
+
+
 @dataclass(slots=True)
 class Row:
     """Raw values and OPC UA StatusCodes by a unit's tags."""
@@ -116,7 +120,8 @@ class Unit:
             except Refused as refused:
                 wrong = refused
                 if refused.code in _NO_UNIT:
-                    raise NoAnswer(refused.problem, "check its number, and the wire behind the gateway") from refused
+                    mend = "check its number, and the wire behind the gateway"
+                    raise _Unreachable(refused.problem, mend) from refused
                 unknown = refused.code in (_TABLE, _ADDRESS, _VALUE)
                 failing = failing or not unknown
                 if unknown:
@@ -147,7 +152,7 @@ class Unit:
 class Line:
     """Units that share a link. period: s from one poll to the next, None where nobody knows.
 
-    reopens: there are other lines to the same place, and this one is opened again while they go on.
+    reopens: a connection is opened again where it was lost or a unit did not answer, since others depend on it.
     """
 
     def __init__(self, link: Link, units: Sequence[Unit], period: float | None, *, reopens: bool) -> None:
@@ -156,12 +161,6 @@ class Line:
         self._reopens = reopens
         # Where there is nobody to be delayed, a unit may take its time.
         self._patience = period if reopens or len(units) > 1 else None
-
-    async def open(self) -> None:
-        """Begin anew: nothing is known of the units. Raises DeviceError."""
-        for unit in self.units:
-            unit.forget()
-        await self.link.open()
 
     async def ready(self) -> None:
         """Open the link where that is allowed and needed. Raises DeviceError."""
@@ -184,14 +183,15 @@ class Line:
             except NoAnswer as silent:
                 unit.failed(clock())
                 rows.append(silent)
+                if self._reopens and not isinstance(silent, _Unreachable):
+                    # A gateway answers a connection's requests in order: on this one the others would wait as well.
+                    self.link.close()
             except DeviceError as error:
                 unit.recovered()
                 rows.append(error)
             else:
                 unit.recovered()
                 rows.append(row or _torn(unit, attempts))
-        if self._reopens and all(isinstance(row, NoAnswer) for row in rows):
-            self.link.close()  # perhaps the other side has forgotten this connection
         return rows
 
 

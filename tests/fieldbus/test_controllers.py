@@ -5,9 +5,12 @@ An implementation is a line in IMPLEMENTATIONS: a function that gives a PLC whic
 """
 
 import struct
+import tempfile
 from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from dataclasses import dataclass, replace
+from functools import partial
+from pathlib import Path
 from typing import Protocol
 
 import pytest
@@ -15,13 +18,20 @@ import pytest
 from testbed.core.errors import DeviceError, DeviceRefused, UsageError
 from testbed.core.tags import ByteOrder, DataType, ModbusAddress, ModbusTable, Tag, Value
 from testbed.fieldbus.controller import Controller
+from testbed.fieldbus.modbus_access import Access
 from testbed.fieldbus.modbus_client import ModbusController
+from testbed.fieldbus.modbus_serial_server import ModbusSerialServer
 from testbed.fieldbus.modbus_server import ModbusServer
-from testbed.fieldbus.modbus_transports import Tcp
+from testbed.fieldbus.modbus_transports import RtuOverTcp, Serial, Tcp, Tls
 from testbed.fieldbus.registers import decode
+from testbed.keys.certificates import role_of
 from testbed.plc.image import ProcessImage
+from tests.fieldbus.certificates import certified
+from tests.fieldbus.ptys import cable
 
 LOCAL = "127.0.0.1"
+PATIENCE_S = 5.0
+BAUD = 115200
 SCAN, BOOT = "plc.scan", "plc.boot"
 
 
@@ -75,15 +85,15 @@ class Image:
 
 
 class OverTcp(Image):
-    """Modbus/TCP."""
+    """A server on a port of its own."""
 
-    def __init__(self, served: Sequence[Tag]) -> None:
+    def __init__(self, served: Sequence[Tag], access: Access | None = None, *, rtu: bool = False) -> None:
         super().__init__(served)
-        self._served = served
-        self._server = ModbusServer(served, self.image)
+        self._serve = partial(ModbusServer, served, self.image, LOCAL, access=access, rtu=rtu)
+        self._server = self._serve()
 
     async def start(self) -> None:
-        self._server = ModbusServer(self._served, self.image, LOCAL, self._server.port)
+        self._server = self._serve(port=self._server.port)
         await self._server.start()
 
     async def stop(self) -> None:
@@ -94,20 +104,81 @@ class OverTcp(Image):
         return self._server.port
 
 
+class OnLine(Image):
+    """A server on a serial line."""
+
+    def __init__(self, served: Sequence[Tag], line: Serial) -> None:
+        super().__init__(served)
+        self._server = ModbusSerialServer(served, self.image, line)
+
+    async def start(self) -> None:
+        await self._server.start()
+
+    async def stop(self) -> None:
+        await self._server.stop()
+
+
 @asynccontextmanager
 async def tcp(tags: Sequence[Tag], served: Sequence[Tag], counted: bool) -> AsyncIterator[Device]:
     """Modbus/TCP."""
     device = OverTcp(served)
     await device.start()
-    device.controller = ModbusController(tags, Tcp(LOCAL, device.port), 1, *counters(counted), timeout=5.0)
-    try:
+    device.controller = ModbusController(tags, Tcp(LOCAL, device.port), 1, *counters(counted), timeout=PATIENCE_S)
+    async with _held(device):
         yield device
+
+
+@asynccontextmanager
+async def rtu_over_tcp(tags: Sequence[Tag], served: Sequence[Tag], counted: bool) -> AsyncIterator[Device]:
+    """RTU frames over TCP."""
+    device = OverTcp(served, rtu=True)
+    await device.start()
+    way = RtuOverTcp(LOCAL, device.port)
+    device.controller = ModbusController(tags, way, 1, *counters(counted), timeout=PATIENCE_S)
+    async with _held(device):
+        yield device
+
+
+@asynccontextmanager
+async def tls(tags: Sequence[Tag], served: Sequence[Tag], counted: bool) -> AsyncIterator[Device]:
+    """Modbus/TCP Security."""
+    with tempfile.TemporaryDirectory() as folder:
+        server, client = certified(Path(folder), "server"), certified(Path(folder), "client", "operator")
+        device = OverTcp(served, access=Access(*server, client[0], role_of))
+        await device.start()
+        way = Tls(LOCAL, device.port, *client, server[0])
+        device.controller = ModbusController(tags, way, 1, *counters(counted), timeout=PATIENCE_S)
+        async with _held(device):
+            yield device
+
+
+@asynccontextmanager
+async def rtu(tags: Sequence[Tag], served: Sequence[Tag], counted: bool) -> AsyncIterator[Device]:
+    """RTU on a serial line."""
+    with cable() as line:
+        device = OnLine(served, Serial(line.far, BAUD, "N"))
+        await device.start()
+        # A line that is dead is found out by waiting alone.
+        device.controller = ModbusController(tags, Serial(line.near, BAUD, "N"), 1, *counters(counted), timeout=1.0)
+        async with _held(device):
+            yield device
+
+
+@asynccontextmanager
+async def _held(device: "OverTcp | OnLine") -> AsyncIterator[None]:
+    try:
+        yield
     finally:
         await device.controller.close()
         await device.stop()
 
 
-IMPLEMENTATIONS = (Implementation("modbus-tcp", tcp),)
+IMPLEMENTATIONS = (
+    Implementation("modbus-tcp", tcp),
+    Implementation("modbus-tls", tls),
+    Implementation("modbus-rtu", rtu),
+    Implementation("modbus-rtu-tcp", rtu_over_tcp),
+)
 
 
 def counters(counted: bool) -> tuple[str | None, str | None]:

@@ -1,15 +1,18 @@
 """The certificate of an application: made once, for whom it says, and refused where it does not fit its key."""
 
 import stat
+from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
 from cryptography import x509
-from cryptography.hazmat.primitives.asymmetric.rsa import RSAPublicKey
+from cryptography.hazmat.primitives import hashes
+from cryptography.hazmat.primitives.asymmetric.rsa import RSAPublicKey, generate_private_key
+from cryptography.hazmat.primitives.serialization import Encoding
 from cryptography.x509.oid import ExtendedKeyUsageOID, NameOID
 
-from testbed.core.errors import UsageError
-from testbed.keys.certificates import keep_certificate
+from testbed.core.errors import InvalidData, UsageError
+from testbed.keys.certificates import MOST_ROLE, ROLE_OID, keep_certificate, role_of
 
 URI = "urn:attestbed:server"
 NOW = 1_800_000_000 * 10**9
@@ -128,3 +131,50 @@ def test_half_a_file_is_refused(made: tuple[bytes, bytes], tmp_path: Path, half:
     put(tmp_path, (files[0], files[1]))
     with pytest.raises(UsageError, match=r"not a (certificate|key)"):
         keep(tmp_path)
+
+
+@pytest.mark.parametrize("role", ["operator", "read-only", "Bediener Süd", "r" * MOST_ROLE])
+def test_the_role_of_a_modbus_client_stands_in_its_certificate(tmp_path: Path, role: str) -> None:
+    certificate, key = tmp_path / "client.pem", tmp_path / "client.key"
+
+    def keep_role(role: str) -> None:
+        keep_certificate(certificate, key, name="client", uri=URI, hosts=(), now_ns=NOW, role=role)
+
+    keep_role(role)
+    made = x509.load_pem_x509_certificate(certificate.read_bytes())
+    assert role_of(made.public_bytes(Encoding.DER)) == role
+    value = made.extensions.get_extension_for_oid(x509.ObjectIdentifier("1.3.6.1.4.1.50316.802.1")).value
+    assert value.public_bytes() == bytes((0x0C, len(role.encode()))) + role.encode()
+    keep_role(role)
+    with pytest.raises(UsageError, match="not for the role"):
+        keep_role(role[:-1] + "x")
+    assert x509.load_pem_x509_certificate(certificate.read_bytes()) == made
+
+
+def test_a_certificate_without_a_role_has_none(made: tuple[bytes, bytes]) -> None:
+    assert role_of(made[0]) == ""
+
+
+def test_a_role_that_is_too_long_is_refused(tmp_path: Path) -> None:
+    with pytest.raises(UsageError, match="too long"):
+        keep_certificate(
+            tmp_path / "c.pem", tmp_path / "c.key", name="c", uri=URI, hosts=(), now_ns=NOW, role="r" * (MOST_ROLE + 1)
+        )
+
+
+@pytest.mark.parametrize(
+    "value", [b"", b"\x0c", b"\x0c\x02a", b"\x0c\x01ab", b"\x13\x01a", b"\x0c\x01\xff", b"\x0c\x81\x01a"]
+)
+def test_a_role_that_is_no_utf8_string_is_invalid(value: bytes) -> None:
+    key = generate_private_key(65537, 2048)
+    name = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, "client")])
+    now = datetime.fromtimestamp(NOW // 10**9, UTC)
+    made = (
+        x509.CertificateBuilder(name, name, key.public_key(), 1, now, now)
+        .add_extension(x509.UnrecognizedExtension(ROLE_OID, value), critical=False)
+        .sign(key, hashes.SHA256())
+    )
+    with pytest.raises(InvalidData, match="role"):
+        role_of(made.public_bytes(Encoding.DER))
+    with pytest.raises(InvalidData, match="not a certificate"):
+        role_of(b"\x30\x00")
