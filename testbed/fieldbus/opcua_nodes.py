@@ -30,6 +30,12 @@ TYPES = {
     DataType.FLOAT64: ua.VariantType.Double,
 }
 
+
+def type_of(tag: Tag) -> ua.VariantType:
+    """What its node holds: of a scaled tag the value in its unit, whatever the PLC makes of it."""
+    return ua.VariantType.Double if tag.scaled else TYPES[tag.type]
+
+
 METHODS: Mapping[str, tuple[str, Value, str]] = {
     "start": ("control.mode", 2, "Automatic mode from the next scan on."),
     "stop": ("control.mode", 0, "Mode off from the next scan on."),
@@ -76,7 +82,7 @@ async def add_tags(
         folder = await _folder(folders, path, index)
         await _add_variable(server, folder, tag, leaf, index)
         await server.write_attribute_value(
-            node_id(tag.opcua, index), data_value(ua.Variant(values[tag.name], TYPES[tag.type]), now)
+            node_id(tag.opcua, index), data_value(ua.Variant(values[tag.name], type_of(tag)), now)
         )
         if tag.type is not DataType.BOOL:
             await _describe(server, tag, index, now)
@@ -141,7 +147,7 @@ async def _add_variable(server: Server, folder: Node, tag: Tag, leaf: str, index
     attributes = ua.VariableAttributes()
     attributes.DisplayName = ua.LocalizedText(leaf)
     attributes.Description = ua.LocalizedText(_text(tag))
-    attributes.DataType = ua.NodeId(ua.Int32(TYPES[tag.type].value))
+    attributes.DataType = ua.NodeId(ua.Int32(type_of(tag).value))
     attributes.ValueRank = ua.Int32(ua.ValueRank.Scalar)
     attributes.AccessLevel = attributes.UserAccessLevel = ua.Byte(access)
     attributes.Historizing = False

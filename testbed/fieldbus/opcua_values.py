@@ -15,7 +15,7 @@ from asyncua.server.server import Server
 from asyncua.ua.attribute_ids import AttributeIds
 
 from testbed.core.tags import Tag, Value
-from testbed.fieldbus.opcua_nodes import TYPES, data_value, node_id
+from testbed.fieldbus.opcua_nodes import data_value, node_id, type_of
 
 _log = logging.getLogger(__name__)
 
@@ -40,7 +40,7 @@ class ShownValues:
             _Node(
                 tag,
                 server.iserver.aspace[node_id(tag.opcua, index)].attributes[AttributeIds.Value],
-                TYPES[tag.type],
+                type_of(tag),
                 snapshot[tag.name],
                 snapshot[tag.name],
             )
