@@ -54,14 +54,16 @@ def tables(tags: Sequence[Tag]) -> dict[ModbusTable, tuple[Tag, ...]]:
     return found
 
 
-def plan(tags: Sequence[Tag], gap: int) -> tuple[Block, ...]:
+def plan(
+    tags: Sequence[Tag], gap: int, most_registers: int = MOST_REGISTERS, most_bits: int = MOST_BITS
+) -> tuple[Block, ...]:
     """The fewest reads that take in all tags; at most `gap` addresses without a tag are read along with the others.
 
     Raises UsageError as `tables` does.
     """
     blocks: list[Block] = []
     for table, here in tables(tags).items():
-        most = MOST_BITS if table.is_bit else MOST_REGISTERS
+        most = most_bits if table.is_bit else most_registers
         start = end = 0
         members: list[Tag] = []
         for tag in here:

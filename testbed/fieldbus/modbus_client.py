@@ -1,187 +1,222 @@
-"""A Modbus/TCP client that reads all tags of one scan, and writes single tags."""
+"""The driver for PLCs and devices that speak Modbus, over whatever transport: reads their tags, and writes single ones.
 
-from collections.abc import Sequence
-from dataclasses import dataclass
+Where the PLC counts its scans, all values of a poll are of one of them. A device that does not count, a meter or a
+drive, is read all the same, and what stands in one answer was read together.
+"""
 
-from pymodbus.client import AsyncModbusTcpClient
-from pymodbus.exceptions import ModbusException
+import asyncio
+from collections.abc import Mapping, Sequence
+
 from pymodbus.pdu import ModbusPDU
+from pymodbus.pdu.bit_message import WriteSingleCoilRequest
+from pymodbus.pdu.register_message import WriteMultipleRegistersRequest, WriteSingleRegisterRequest
 
 from testbed.core.errors import DeviceError, DeviceRefused, UsageError
+from testbed.core.identity import Identity
 from testbed.core.tags import DataType, ModbusTable, Tag, Value
-from testbed.fieldbus.layout import Block, plan, width
-from testbed.fieldbus.modbus_answers import ANSWERS, REQUESTS, Cut, RawRead, cut, size
+from testbed.fieldbus.layout import MOST_BITS, MOST_REGISTERS, width
+from testbed.fieldbus.modbus_link import Link, NoAnswer
+from testbed.fieldbus.modbus_objects import identity_of
+from testbed.fieldbus.modbus_plan import Limits, Plan
+from testbed.fieldbus.modbus_transports import Transport
+from testbed.fieldbus.modbus_units import BAD_DEVICE_FAILURE, BAD_NO_COMMUNICATION, Line, Row, Unit
 from testbed.fieldbus.poll import Poll
 from testbed.fieldbus.registers import decode, encode, registers_of
 from testbed.fieldbus.source import held
 
-_EXCEPTIONS = {
-    1: "illegal function",
-    2: "illegal data address",
-    3: "illegal data value",
-    4: "server device failure",
-    6: "server device busy",
-    10: "gateway path unavailable",
-    11: "gateway target device failed to respond",
-}
 _ATTEMPTS = 5
 
 
-@dataclass(frozen=True, slots=True)
-class _Read:
-    """A request, used again and again, and what its answer must be. where: in words; size: bytes of the answer."""
+class ModbusController:
+    """A connection to one PLC, or to the units behind one gateway or on one serial line.
 
-    request: ModbusPDU
-    where: str
-    size: int
-    cut: Cut
+    transport: Tcp, Tls, Serial or RtuOverTcp; unit: of the PLC itself, which tags without a unit_id belong to;
+    scan_tag: name of the scan counter; boot_tag: of the restart counter; None where the PLC has none;
+    gap: addresses without a tag that may be read along (0 for a PLC that refuses them); most_registers, most_bits: in
+    one read; pause: s between an answer and the next request; timeout: s for each answer;
+    period: s from one poll to the next: where there are several units, none is waited for any longer than that;
+    every: scan classes, a tag that is named here is read in each n-th poll alone;
+    connections: to a gateway, at most; it may serve few. again: s after which a refused address is tried once more.
 
-
-def _read(block: Block, unit: int) -> _Read:
-    request = REQUESTS[block.table](address=block.address, count=block.count, dev_id=unit)
-    where = f"{block.table.value} {block.address}..{block.address + block.count - 1}"
-    return _Read(request, where, size(block), cut(block))
-
-
-class ModbusReader:
-    """A connection to one unit. Nothing is retried in the background: after a DeviceError, connect again.
-
-    scan_tag: name of the scan counter; boot_tag: of the restart counter, None where the PLC has none;
-    gap: addresses without a tag that may be read along (0 for a PLC that refuses them); timeout: s.
-    Raises UsageError for tags that do not fit the tables, or counters that are not among them.
+    Of several units those that are silent have no values and BAD_NO_COMMUNICATION; where it is the one that counts,
+    the poll has no scan. Raises UsageError for tags that do not fit the tables, counters that are not among them or
+    not read in each poll, and limits out of range.
     """
 
     def __init__(
         self,
         tags: Sequence[Tag],
-        host: str,
-        port: int,
+        transport: Transport,
         unit: int = 1,
-        scan_tag: str = "plc.scan",
+        scan_tag: str | None = "plc.scan",
         boot_tag: str | None = "plc.boot",
         *,
         gap: int = 16,
+        most_registers: int = MOST_REGISTERS,
+        most_bits: int = MOST_BITS,
+        pause: float = 0.0,
         timeout: float = 1.0,
+        period: float | None = None,
+        every: Mapping[str, int] | None = None,
+        connections: int = 8,
+        again: float = 60.0,
     ) -> None:
         self._tags = tuple(tags)
-        self._host = host
-        self._port = port
+        self._transport = transport
         self._unit = unit
-        self._timeout = timeout
-        self._scan = self._counter(scan_tag)
-        self._boot = None if boot_tag is None else self._counter(boot_tag)
-        self._scan_at = self._tags.index(self._scan)
-        self._boot_at = -1 if self._boot is None else self._tags.index(self._boot)
-        counters = [tag for tag in (self._scan, self._boot) if tag is not None]
-        # The counter first and again last: what lies between two equal readings belongs to that scan.
-        blocks = sorted(plan(self._tags, gap), key=lambda block: self._scan not in block.tags)
-        came = [tag for block in blocks for tag in block.tags]
-        self._reads = [_read(block, unit) for block in blocks]
-        self._order = [came.index(tag) for tag in self._tags]
-        again = plan(counters, gap) if len(blocks) > 1 else ()
-        self._again = [_read(block, unit) for block in again]
-        self._same = [came.index(tag) for block in again for tag in block.tags]
-        self._client: AsyncModbusTcpClient | None = None
-        self.repeats = 0
+        every = dict(every or {})
+        if any(n < 1 for n in every.values()) or every.keys() - {tag.name for tag in tags}:
+            raise UsageError(f"scan classes {every}", "name tags, each with a number of polls from 1 on")
+        scan = None if scan_tag is None else self._counter(scan_tag, every)
+        boot = None if boot_tag is None else self._counter(boot_tag, every)
+        self._scan, self._boot = scan, boot
+        counters = () if scan is None else tuple(tag for tag in (scan, boot) if tag is not None)
+        if len({self._unit_of(tag) for tag in counters}) > 1:
+            raise UsageError("the scan and restart counters are of two units", "name counters of the same unit")
+        limits = Limits(gap, most_registers, most_bits)
+        units, self._places = [], []
+        for number in dict.fromkeys(map(self._unit_of, self._tags)):
+            places = [place for place, tag in enumerate(self._tags) if self._unit_of(tag) == number]
+            own = tuple(self._tags[place] for place in places)
+            counts = counters if counters and self._unit_of(counters[0]) == number else ()
+            units.append(Unit(Plan(own, number, scan if counts else None, limits, every, again), counts))
+            self._places.append(places)
+        self._units = units
+        count = 1 if transport.shared else max(1, min(len(units), connections))
+        self._lines = [
+            Line(Link(transport, timeout, pause), units[at::count], period, reopens=count > 1) for at in range(count)
+        ]
+        # Rows come line by line.
+        self._order = [unit for at in range(count) for unit in range(len(units))[at::count]]
+        self._polls = 0
+        self._open = False
+
+    @property
+    def tags(self) -> Sequence[Tag]:
+        """The tags in the order of a poll's values."""
+        return self._tags
+
+    @property
+    def repeats(self) -> int:
         """Polls that were begun again because a scan ended meanwhile."""
+        return sum(unit.repeats for unit in self._units)
 
     async def connect(self) -> None:
-        """Open the connection. Raises DeviceError where nobody listens."""
+        """Open the connection. Raises DeviceError where nobody listens, or UsageError where a certificate is missing.
+
+        What was learned about refused addresses and silent units is forgotten.
+        """
         await self.close()
-        client = AsyncModbusTcpClient(
-            self._host, port=self._port, timeout=self._timeout, retries=0, reconnect_delay=0, reconnect_delay_max=0
-        )
-        if not await client.connect():
-            client.close()
-            raise DeviceError(f"{self._host}:{self._port}: no connection", "start the PLC, or correct host and port")
-        for answer in ANSWERS:
-            client.register(answer)
-        self._client = client
+        self._polls = 0
+        first, *others = self._lines
+        for unit in self._units:
+            unit.forget()
+        await first.link.open()
+        self._open = True
+        await asyncio.gather(*(line.ready() for line in others), return_exceptions=True)
 
     async def close(self) -> None:
         """Close the connection; closing twice is fine."""
-        if self._client is not None:
-            self._client.close()
-            self._client = None
+        self._open = False
+        for line in self._lines:
+            line.link.close()
 
     async def poll(self) -> Poll:
-        """Read every tag, all of one scan. Raises DeviceError; the connection is closed where no answer came."""
-        for _ in range(_ATTEMPTS):
-            raw: list[bytes] = []
-            for read in self._reads:
-                raw += await self._ask(read)
-            again: list[bytes] = []
-            for read in self._again:
-                again += await self._ask(read)
-            if again == [raw[place] for place in self._same]:
-                values = tuple([raw[place] for place in self._order])
-                boot = 0 if self._boot is None else int(decode(self._boot, values[self._boot_at]))
-                return Poll(boot, int(decode(self._scan, values[self._scan_at])), values)
-            self.repeats += 1
-        raise DeviceError(
-            f"{self._host}:{self._port}: a scan ended within each of {_ATTEMPTS} polls",
-            "place the tags closer together so that fewer requests read them, or scan more slowly",
-        )
+        """Read the tags that are due. Raises DeviceError where nothing was read; where no answer came, it is closed."""
+        self._must_be_open()
+        number, self._polls = self._polls, self._polls + 1
+        if len(self._lines) == 1:
+            came = await self._lines[0].poll(number, _ATTEMPTS)
+        else:
+            found = await asyncio.gather(*(line.poll(number, _ATTEMPTS) for line in self._lines))
+            came = [row for rows in found for row in rows]
+        errors = [row for row in came if isinstance(row, DeviceError)]
+        if len(errors) == len(came):
+            if all(isinstance(error, NoAnswer) for error in errors):
+                await self.close()
+            raise errors[0]
+        values, statuses = self._whole(came)
+        boot = self._count(self._boot, values)
+        return Poll(boot or 0, self._count(self._scan, values), tuple(values), tuple(statuses))
 
     async def write(self, tag: Tag, value: Value) -> None:
         """Write one tag whole. Raises UsageError for what it cannot hold, DeviceRefused where the PLC refuses."""
         if not (tag.writable and tag.modbus.table.is_writable):
             raise UsageError(f"{tag.name} cannot be written", "write a set-point, a manual value or the mode instead")
         raw = encode(tag, held(tag, value))
-        client, address = self._connected(), tag.modbus.address
+        self._must_be_open()
+        unit = self._unit_of(tag)
+        request: ModbusPDU
         if tag.modbus.table is ModbusTable.COIL:
-            request, function = client.write_coil(address, raw == b"\x01", device_id=self._unit), 5
+            request = WriteSingleCoilRequest(address=tag.modbus.address, bits=[raw == b"\x01"], dev_id=unit)
         elif width(tag) == 1:
-            request, function = client.write_register(address, registers_of(raw)[0], device_id=self._unit), 6
+            request = WriteSingleRegisterRequest(address=tag.modbus.address, registers=registers_of(raw), dev_id=unit)
         else:
-            request, function = client.write_registers(address, registers_of(raw), device_id=self._unit), 16
-        where = f"{tag.modbus.table.value} {address} ({tag.name})"
+            request = WriteMultipleRegistersRequest(
+                address=tag.modbus.address, registers=registers_of(raw), dev_id=unit
+            )
+        where = f"{tag.modbus.table.value} {tag.modbus.address} ({tag.name})"
+        line = self._line_of(unit)
         try:
-            response = await request
-        except ModbusException as error:
-            raise await self._silent(where, error) from error
-        self._must_answer(response, function, where)
+            await line.ready()
+            answer = await line.link.ask(request, where)
+        except DeviceRefused:
+            raise
+        except DeviceError:
+            if len(self._units) == 1:
+                await self.close()
+            raise
+        if answer.address != request.address:
+            raise DeviceError(
+                f"{self._transport}, unit {unit}: {where}: the answer speaks of address {answer.address}",
+                "read the tag: nobody knows whether it took the value",
+            )
 
-    async def _ask(self, read: _Read) -> Sequence[bytes]:
-        client = self._connected()
-        try:
-            answer = await client.execute(False, read.request)
-        except ModbusException as error:
-            raise await self._silent(read.where, error) from error
-        self._must_answer(answer, read.request.function_code, read.where)
-        if not isinstance(answer, RawRead) or len(answer.raw) != read.size:
-            raise self._fault(read.where, f"{len(getattr(answer, 'raw', b''))} bytes came, not {read.size}")
-        return read.cut(answer.raw)
+    async def identify(self) -> Identity:
+        """By function 43/14; empty fields where the PLC answers that it has none. Raises DeviceError."""
+        self._must_be_open()
+        return await identity_of(self._line_of(self._unit).link, self._unit)
 
-    def _connected(self) -> AsyncModbusTcpClient:
-        if self._client is None or not self._client.connected:
-            raise DeviceError(f"{self._host}:{self._port}: not connected", "connect first, or start the PLC again")
-        return self._client
+    def _whole(self, came: Sequence[Row | DeviceError]) -> tuple[list[bytes | None], list[int]]:
+        """The rows of all units, put together in the order of the tags."""
+        if len(came) == 1 and isinstance(came[0], Row):
+            return came[0].values, came[0].statuses
+        values: list[bytes | None] = [None] * len(self._tags)
+        statuses = [0] * len(self._tags)
+        for unit, row in zip(self._order, came, strict=True):
+            if isinstance(row, DeviceError):
+                silent = not isinstance(row, DeviceRefused)
+                row = self._units[unit].nothing(BAD_NO_COMMUNICATION if silent else BAD_DEVICE_FAILURE)
+            for place, value, status in zip(self._places[unit], row.values, row.statuses, strict=True):
+                values[place] = value
+                statuses[place] = status
+        return values, statuses
 
-    def _must_answer(self, response: ModbusPDU, function: int, where: str) -> None:
-        if response.isError():
-            code = response.exception_code
-            refused = self._fault(where, f"exception {code:02X}, {_EXCEPTIONS.get(code, 'unknown')}")
-            raise DeviceRefused(refused.problem, refused.mend)
-        if response.function_code != function:
-            raise self._fault(where, f"function {response.function_code} answered function {function}")
+    def _count(self, tag: Tag | None, values: Sequence[bytes | None]) -> int | None:
+        if tag is None:
+            return None
+        raw = values[self._tags.index(tag)]
+        return None if raw is None else int(decode(tag, raw))
 
-    async def _silent(self, where: str, error: ModbusException) -> DeviceError:
-        # An answer that comes late must not be taken for the next one.
-        await self.close()
-        return DeviceError(
-            f"{self._host}:{self._port}: {where}: no answer within {self._timeout:g} s ({type(error).__name__})",
-            "check that the PLC runs and that unit and port are right",
-        )
+    def _unit_of(self, tag: Tag) -> int:
+        return self._unit if tag.unit_id is None else tag.unit_id
 
-    def _fault(self, where: str, what: str) -> DeviceError:
-        return DeviceError(
-            f"{self._host}:{self._port}, unit {self._unit}: {where}: {what}",
-            "compare unit, table, address and type of the tags with the PLC's",
-        )
+    def _line_of(self, unit: int) -> Line:
+        for line in self._lines:
+            if any(one.number == unit for one in line.units):
+                return line
+        return self._lines[0]
 
-    def _counter(self, name: str) -> Tag:
+    def _must_be_open(self) -> None:
+        if not self._open:
+            raise DeviceError(f"{self._transport}: not connected", "connect first, or start the PLC again")
+
+    def _counter(self, name: str, every: Mapping[str, int]) -> Tag:
         for tag in self._tags:
             if tag.name == name and tag.type not in (DataType.BOOL, DataType.FLOAT32, DataType.FLOAT64):
+                if tag.scaled or every.get(name, 1) != 1:
+                    raise UsageError(
+                        f"counter {name!r} is scaled, or not read in each poll", "leave it as the PLC has it"
+                    )
                 return tag
         raise UsageError(f"no integer tag {name!r} to count by", "name the PLC's counter among the tags")

@@ -14,7 +14,7 @@ from testbed.rig.paths import Paths
 from testbed.rig.status import read_status
 
 if TYPE_CHECKING:
-    from testbed.fieldbus.modbus_client import ModbusReader
+    from testbed.fieldbus.modbus_client import ModbusController
     from testbed.fieldbus.opcua_client import OpcUaReader
 
 PROMPT_S = 1.0
@@ -35,16 +35,16 @@ def schema_of(bench: Bench, reader: bench_file.Reader) -> bytes:
 
 def modbus_reader(
     bench: Bench, host: str | None = None, port: int | None = None, timeout: float = PROMPT_S
-) -> "ModbusReader":
+) -> "ModbusController":
     """A Modbus connection to the bench's PLC, or to what stands in front of it. timeout: s for each answer."""
     # Loaded where it is used: a process starts in a fraction of the time without the other protocol's library.
-    from testbed.fieldbus.modbus_client import ModbusReader
+    from testbed.fieldbus.modbus_client import ModbusController
+    from testbed.fieldbus.modbus_transports import Tcp
 
     plc = bench.plc
-    return ModbusReader(
+    return ModbusController(
         bench.tags,
-        host or plc.modbus.host,
-        port or plc.modbus.port,
+        Tcp(host or plc.modbus.host, port or plc.modbus.port),
         plc.modbus.unit,
         plc.scan_tag,
         plc.boot_tag,

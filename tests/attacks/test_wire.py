@@ -18,9 +18,10 @@ from testbed.attacks.values import another
 from testbed.attacks.wire import ModbusInTheMiddle, OpcUaInTheMiddle
 from testbed.core.errors import DeviceError
 from testbed.core.tags import Tag
-from testbed.fieldbus.modbus_client import ModbusReader
+from testbed.fieldbus.modbus_client import ModbusController
 from testbed.fieldbus.modbus_frames import encode_frame
 from testbed.fieldbus.modbus_server import ModbusServer
+from testbed.fieldbus.modbus_transports import Tcp
 from testbed.fieldbus.opcua_client import OpcUaReader
 from testbed.fieldbus.opcua_security import Security
 from testbed.fieldbus.opcua_server import OpcUaServer
@@ -71,7 +72,7 @@ async def running(relay: Relay) -> AsyncIterator[int]:
         await relay.close()
 
 
-async def polled(reader: ModbusReader | OpcUaReader) -> tuple[bytes | None, ...]:
+async def polled(reader: ModbusController | OpcUaReader) -> tuple[bytes | None, ...]:
     await reader.connect()
     try:
         return (await reader.poll()).values
@@ -79,8 +80,8 @@ async def polled(reader: ModbusReader | OpcUaReader) -> tuple[bytes | None, ...]
         await reader.close()
 
 
-def modbus(port: int) -> ModbusReader:
-    return ModbusReader(TAGS, HOST, port, timeout=5.0)
+def modbus(port: int) -> ModbusController:
+    return ModbusController(TAGS, Tcp(HOST, port), timeout=5.0)
 
 
 def opcua(port: int) -> OpcUaReader:

@@ -23,7 +23,8 @@ from testbed.core.clock import SystemClock
 from testbed.core.entropy import SystemEntropy
 from testbed.core.tags import DataType, ModbusTable, Tag
 from testbed.fieldbus.layout import Block, plan
-from testbed.fieldbus.modbus_client import ModbusReader
+from testbed.fieldbus.modbus_client import ModbusController
+from testbed.fieldbus.modbus_transports import Tcp
 from testbed.fieldbus.poll import Poll
 from testbed.fieldbus.registers import decoder_of
 from testbed.keys.ed25519 import SigningKey
@@ -120,7 +121,7 @@ def _structs(block: Block) -> tuple[struct.Struct, struct.Struct]:
 
 async def log_off(tags: Sequence[Tag], port: int) -> float:
     """The reader, and every value decoded."""
-    async with connected(ModbusReader(tags, LOCAL, port, gap=GAP)) as reader:
+    async with connected(ModbusController(tags, Tcp(LOCAL, port), gap=GAP)) as reader:
         decode = decoder_of(tags)
         started = time.perf_counter()
         for _ in range(POLLS):
@@ -132,7 +133,7 @@ async def log_off(tags: Sequence[Tag], port: int) -> float:
 
 async def logged(tags: Sequence[Tag], port: int, log: Log, commit_ns: int) -> float:
     """The gateway with its log, published once a second as its role does it."""
-    async with connected(Counting(tags, LOCAL, port, gap=GAP)) as reader:
+    async with connected(Counting(tags, Tcp(LOCAL, port), gap=GAP)) as reader:
         gateway = Gateway("cell", reader, log, SystemClock(), 10**9, commit_ns=commit_ns)
         publishing = Publishing(log, SystemClock(), 10**9)
         started, size = time.perf_counter(), log.size
@@ -146,7 +147,7 @@ async def logged(tags: Sequence[Tag], port: int, log: Log, commit_ns: int) -> fl
         return seconds
 
 
-class Counting(ModbusReader):
+class Counting(ModbusController):
     """The server stands still; here every poll counts as a scan of its own."""
 
     polls = 0
@@ -158,7 +159,7 @@ class Counting(ModbusReader):
 
 
 @asynccontextmanager
-async def connected(reader: ModbusReader) -> AsyncIterator[ModbusReader]:
+async def connected(reader: ModbusController) -> AsyncIterator[ModbusController]:
     """The reader while it is connected."""
     await reader.connect()
     try:

@@ -27,7 +27,8 @@ from typing import Any
 from testbed.core.bodies import State, TwinRecord
 from testbed.core.entry import Kind
 from testbed.core.errors import StoreError
-from testbed.fieldbus.modbus_client import ModbusReader
+from testbed.fieldbus.modbus_client import ModbusController
+from testbed.fieldbus.modbus_transports import Tcp
 from testbed.fieldbus.registers import encode
 from testbed.record.bodies import decode_body
 from testbed.record.entry import decode_entry
@@ -79,7 +80,7 @@ async def measure(bench: Bench) -> list[tuple[float, float, float]]:
     modbus, paths = bench.plc.modbus, Paths(bench.data)
     chance = random.Random(1)
     found: list[tuple[float, float, float]] = []
-    client = ModbusReader(bench.tags, modbus.host, modbus.port, modbus.unit)
+    client = ModbusController(bench.tags, Tcp(modbus.host, modbus.port), modbus.unit)
     await client.connect()
     with (
         LogStore.read(paths.log(bench.twin.name)) as twin,

@@ -12,8 +12,9 @@ from pymodbus.pdu.register_message import MaskWriteRegisterResponse
 
 from testbed.core.errors import DeviceError, UsageError
 from testbed.core.tags import ByteOrder, DataType, ModbusAddress, ModbusTable, Tag, Value
-from testbed.fieldbus.modbus_client import ModbusReader
+from testbed.fieldbus.modbus_client import ModbusController
 from testbed.fieldbus.modbus_server import ModbusServer
+from testbed.fieldbus.modbus_transports import Tcp
 from testbed.fieldbus.registers import decode, encode
 from testbed.plc.emulator import Emulator
 from testbed.plc.image import MOST_PENDING
@@ -27,7 +28,9 @@ LOCAL = "127.0.0.1"
 class Bench:
     """A PLC, its server, a reader of ours and a plain client."""
 
-    def __init__(self, plc: Emulator, server: ModbusServer, reader: ModbusReader, client: AsyncModbusTcpClient) -> None:
+    def __init__(
+        self, plc: Emulator, server: ModbusServer, reader: ModbusController, client: AsyncModbusTcpClient
+    ) -> None:
         self.plc = plc
         self.server = server
         self.reader = reader
@@ -39,7 +42,7 @@ async def bench() -> AsyncIterator[Bench]:
     plc = Emulator(TAGS, seed=1, boot=3)
     server = ModbusServer(TAGS, plc.image)
     await server.start()
-    reader = ModbusReader(TAGS, LOCAL, server.port)
+    reader = ModbusController(TAGS, Tcp(LOCAL, server.port))
     await reader.connect()
     client = AsyncModbusTcpClient(LOCAL, port=server.port, timeout=1, retries=0, reconnect_delay=0)
     assert await client.connect()
@@ -235,7 +238,7 @@ async def test_values_of_two_scans_are_never_mixed() -> None:
     source = Hasty(plc, 7)
     server = ModbusServer(TAGS, source)
     await server.start()
-    reader = ModbusReader(TAGS, LOCAL, server.port)
+    reader = ModbusController(TAGS, Tcp(LOCAL, server.port))
     await reader.connect()
     poll = await reader.poll()
     assert reader.repeats == 2
@@ -261,7 +264,7 @@ async def test_byte_orders_and_wide_values_on_the_wire(order: ByteOrder) -> None
     plc = Emulator(tags)
     server = ModbusServer(tags, plc.image)
     await server.start()
-    reader = ModbusReader(tags, LOCAL, server.port, boot_tag=None)
+    reader = ModbusController(tags, Tcp(LOCAL, server.port), boot_tag=None)
     await reader.connect()
     await reader.write(tags[1], 0.1)
     await reader.write(tags[2], -12.5)
@@ -277,7 +280,7 @@ async def test_byte_orders_and_wide_values_on_the_wire(order: ByteOrder) -> None
 @pytest.mark.parametrize("counter", ["no.such", "tank1.level", "estop.active"])
 def test_a_counter_must_be_an_integer_tag(counter: str) -> None:
     with pytest.raises(UsageError, match=counter):
-        ModbusReader(TAGS, LOCAL, 1, scan_tag=counter)
+        ModbusController(TAGS, Tcp(LOCAL, 1), scan_tag=counter)
 
 
 async def answer_with(pdu: bytes, *, silent: bool = False) -> asyncio.Server:
@@ -310,7 +313,7 @@ async def answer_with(pdu: bytes, *, silent: bool = False) -> asyncio.Server:
 )
 async def test_answers_that_do_not_fit_are_device_errors(pdu: bytes, says: str) -> None:
     server = await answer_with(pdu)
-    reader = ModbusReader(TAGS, LOCAL, server.sockets[0].getsockname()[1], timeout=0.5)
+    reader = ModbusController(TAGS, Tcp(LOCAL, server.sockets[0].getsockname()[1]), timeout=0.5)
     await reader.connect()
     with pytest.raises(DeviceError, match=says):
         await reader.poll()
@@ -321,7 +324,7 @@ async def test_answers_that_do_not_fit_are_device_errors(pdu: bytes, says: str) 
 
 async def test_a_silent_plc_is_a_device_error_in_time() -> None:
     server = await answer_with(b"", silent=True)
-    reader = ModbusReader(TAGS, LOCAL, server.sockets[0].getsockname()[1], timeout=0.2)
+    reader = ModbusController(TAGS, Tcp(LOCAL, server.sockets[0].getsockname()[1]), timeout=0.2)
     await reader.connect()
     with pytest.raises(DeviceError, match=r"no answer within 0\.2 s"):
         await reader.poll()

@@ -13,8 +13,9 @@ from asyncua.ua.attribute_ids import AttributeIds
 from asyncua.ua.uaerrors import UaStatusCodeError
 
 from testbed.core.errors import UsageError
-from testbed.fieldbus.modbus_client import ModbusReader
+from testbed.fieldbus.modbus_client import ModbusController
 from testbed.fieldbus.modbus_server import ModbusServer
+from testbed.fieldbus.modbus_transports import Tcp
 from testbed.fieldbus.opcua_server import OpcUaServer
 from testbed.fieldbus.registers import decode
 from testbed.plc.emulator import Emulator
@@ -31,7 +32,9 @@ pytestmark = pytest.mark.asyncio(loop_scope="module")
 class Bench:
     """A PLC that is scanned by hand, served by both protocols, with a client of each."""
 
-    def __init__(self, plc: Emulator, server: OpcUaServer, client: Client, reader: ModbusReader, index: int) -> None:
+    def __init__(
+        self, plc: Emulator, server: OpcUaServer, client: Client, reader: ModbusController, index: int
+    ) -> None:
         self.plc = plc
         self.server = server
         self.client = client
@@ -59,7 +62,7 @@ async def bench() -> AsyncIterator[Bench]:
     server = OpcUaServer(TAGS, plc.image, name="cell", period=60.0)
     await modbus.start()
     await server.start()
-    reader = ModbusReader(TAGS, "127.0.0.1", modbus.port)
+    reader = ModbusController(TAGS, Tcp("127.0.0.1", modbus.port))
     await reader.connect()
     async with Client(server.url) as client:
         index = await client.get_namespace_index("urn:attestbed:cell")
