@@ -5,7 +5,7 @@ An implementation is a line in IMPLEMENTATIONS: a function that gives a PLC whic
 """
 
 import struct
-from collections.abc import AsyncIterator, Callable, Mapping, Sequence
+from collections.abc import AsyncIterator, Callable, Iterator, Mapping, Sequence
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from dataclasses import dataclass, replace
 from typing import Protocol
@@ -20,6 +20,7 @@ from testbed.fieldbus.modbus_server import ModbusServer
 from testbed.fieldbus.modbus_transports import Tcp
 from testbed.fieldbus.registers import decode
 from testbed.plc.image import ProcessImage
+from tests.fieldbus.opcua_devices import House, OpcUaWays
 
 LOCAL = "127.0.0.1"
 SCAN, BOOT = "plc.scan", "plc.boot"
@@ -107,7 +108,14 @@ async def tcp(tags: Sequence[Tag], served: Sequence[Tag], counted: bool) -> Asyn
         await device.stop()
 
 
-IMPLEMENTATIONS = (Implementation("modbus-tcp", tcp),)
+OPCUA = OpcUaWays()
+
+IMPLEMENTATIONS = (
+    Implementation("modbus-tcp", tcp),
+    Implementation("opcua-none", OPCUA.plain),
+    Implementation("opcua-user", OPCUA.by_name),
+    Implementation("opcua-certificate", OPCUA.by_certificate),
+)
 
 
 def counters(counted: bool) -> tuple[str | None, str | None]:
@@ -199,6 +207,14 @@ def close_to(values: Mapping[str, Value]) -> dict[str, object]:
         name: pytest.approx(value, abs=TAG[name].scale / 2) if TAG[name].scaled else value
         for name, value in values.items()
     }
+
+
+@pytest.fixture(scope="module", autouse=True)
+def opcua_house(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
+    """The OPC UA servers of this module."""
+    OPCUA.house = House(tmp_path_factory.mktemp("opcua"))
+    yield
+    OPCUA.house.close()
 
 
 @pytest.fixture(params=IMPLEMENTATIONS, ids=lambda one: one.name)
