@@ -31,7 +31,7 @@ SETPOINT = "control.level_setpoint"
 COMMAND: Commands = {SCAN - 1: (SETPOINT, 1.5)}
 """An operator's, who writes before that scan."""
 FIRST = {GATEWAY: 5, READER: 4}
-"""Index of the first scan's state: genesis, tags, identity, beacon, and in the gateway's log the operator's checkpoint."""
+"""Index of the first scan's state: genesis, tags, identity, beacon; in the gateway's log the operator's checkpoint."""
 
 MakeMeddler = Callable[[Bench], Meddler]
 
