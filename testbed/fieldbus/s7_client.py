@@ -1,4 +1,4 @@
-"""A Siemens S7 controller as a `Controller`: S7-300, 400, 1200, 1500, LOGO!, by the protocol that PUT/GET allows.
+"""A Siemens S7 controller as a `Controller`: S7-300, 400, 1200 or 1500, by the protocol that PUT/GET allows.
 
 Every value is read from where its tag's `s7` says. Ranges that the controller refuses are remembered: their tags are
 None with a status, the others are read without them, and they are asked for again after a while and after `connect`.
