@@ -20,6 +20,7 @@ from testbed.fieldbus.modbus_server import ModbusServer
 from testbed.fieldbus.modbus_transports import Tcp
 from testbed.fieldbus.registers import decode
 from testbed.plc.image import ProcessImage
+from tests.fieldbus.s7_device import s7
 
 LOCAL = "127.0.0.1"
 SCAN, BOOT = "plc.scan", "plc.boot"
@@ -107,7 +108,10 @@ async def tcp(tags: Sequence[Tag], served: Sequence[Tag], counted: bool) -> Asyn
         await device.stop()
 
 
-IMPLEMENTATIONS = (Implementation("modbus-tcp", tcp),)
+IMPLEMENTATIONS = (
+    Implementation("modbus-tcp", tcp),
+    Implementation("s7", s7, vendor="Original Siemens Equipment"),
+)
 
 
 def counters(counted: bool) -> tuple[str | None, str | None]:
