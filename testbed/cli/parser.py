@@ -25,7 +25,7 @@ def parser() -> argparse.ArgumentParser:
     )
     top.add_argument("--version", action="version", version=f"attestbed {__version__}")
     commands = top.add_subparsers(dest="command", required=True, metavar="COMMAND")
-    for add in (_init, _up, _status, _tags, _read, _write, _verify, _falsify, _doctor, _demo, _simulate, _run):
+    for add in (_init, _up, _status, _tags, _read, _write, _verify, _falsify, _doctor, _demo, _simulate, _run, _import):
         add(commands)
     return top
 
@@ -220,6 +220,38 @@ def _time_scale(text: str) -> float:
     if not 0.1 <= scale <= 100.0:
         raise argparse.ArgumentTypeError(f"{text} is not a number from 0.1 to 100")
     return scale
+
+
+def _import(commands: _Commands) -> None:
+    command = commands.add_parser(
+        "import",
+        help="make a bench file of another program's tag list",
+        description="Makes a bench file of a tag list that Kepware exported, or of Telegraf's configuration. What the"
+        " file does not say is filled in, what a bench has no tags for is left out, and both are listed with their"
+        " lines.",
+    )
+    # The word is Python's own, and no module can be called so.
+    command.set_defaults(command="import_tags")
+    command.add_argument("file", type=Path, metavar="FILE", help="the CSV or TOML file")
+    command.add_argument("--from", dest="source", required=True, choices=("kepware", "telegraf"), help="whose file")
+    command.add_argument(
+        "--out", type=Path, required=True, metavar="BENCH", help="the bench file to write; must be new"
+    )
+    command.add_argument("--name", metavar="NAME", help="of the bench (default: the file's)")
+    command.add_argument(
+        "--host",
+        default="192.168.0.10",
+        help="Kepware: where the device is, which its list does not say (default: %(default)s)",
+    )
+    command.add_argument(
+        "--byte-order",
+        choices=("ABCD", "CDAB", "BADC", "DCBA"),
+        default="CDAB",
+        help="Kepware: of values in two or four Modbus registers (default: %(default)s, as its drivers have it)",
+    )
+    command.add_argument(
+        "--which", type=int, default=1, metavar="N", help="Telegraf: which of its inputs (default: the first)"
+    )
 
 
 def _bench(command: argparse.ArgumentParser) -> None:

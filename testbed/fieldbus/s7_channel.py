@@ -1,13 +1,14 @@
 """A connection to an S7 controller: one request at a time, each answered within a time or the connection is closed.
 
-python-snap7's client opens it (ISO on TCP, RFC 1006, and the length of a PDU) and carries the requests.
+python-snap7's asynchronous client opens it (ISO on TCP, RFC 1006, and the length of a PDU) and carries the frames.
 """
 
 import asyncio
 import contextlib
 
-from snap7.async_client import AsyncClient
-from snap7.error import S7Error, S7ProtocolError
+from snap7.async_client import AsyncClient, AsyncISOTCPConnection
+from snap7.error import S7ConnectionError, S7Error, S7ProtocolError
+from snap7.s7protocol import S7Protocol
 
 from testbed.core.errors import DeviceError, InvalidData
 from testbed.core.identity import Identity
@@ -20,6 +21,20 @@ _BROKEN = (S7Error, OSError, RuntimeError, ValueError)
 """What the library raises where no good answer came, and InvalidData."""
 _UNKNOWN = (S7ProtocolError, RuntimeError, ValueError)
 """What it raises for a question that a controller does not know, or answers with what cannot be read."""
+_PG = 1
+"""Kind of connection, as a programming device has it: the first byte of the address that is called."""
+
+
+class _Connection(AsyncISOTCPConnection):
+    """The library's, but that nothing is timed here: the channel times a whole exchange, at a third of the cost."""
+
+    async def _recv_exact(self, size: int) -> bytes:
+        if self._reader is None:
+            raise S7ConnectionError("not connected")
+        try:
+            return await self._reader.readexactly(size)
+        except (OSError, asyncio.IncompleteReadError) as error:
+            raise S7ConnectionError("the connection was closed") from error
 
 
 class Channel:
@@ -35,7 +50,7 @@ class Channel:
         self._slot = slot
         self._timeout = timeout
         self._pause = pause
-        self._client: AsyncClient | None = None
+        self._opened: tuple[AsyncClient, _Connection, int] | None = None
         self._one = asyncio.Lock()
         self._reference = 0
 
@@ -47,33 +62,30 @@ class Channel:
     @property
     def pdu(self) -> int:
         """Bytes of the longest request or answer."""
-        return self._connected().pdu_length
+        return self._connected()[2]
 
     async def open(self) -> None:
         """Connect. Raises DeviceError."""
         await self.close()
         client = AsyncClient()
-        client.pdu_length = _LONGEST_PDU
+        client.connection = connection = _Connection(
+            self._host, self._port, remote_tsap=_PG << 8 | self._rack << 5 | self._slot
+        )
         try:
             async with asyncio.timeout(self._timeout):
-                await client.connect(self._host, self._rack, self._slot, self._port)
+                await connection.connect(self._timeout)
+                pdu = await _agreed(connection)
         except BaseException as error:
             await self._leave(client)
             if isinstance(error, (*_BROKEN, TimeoutError)):
                 raise DeviceError(
                     f"{self.where}: no connection: {self._what(error)}",
-                    "start the controller, or correct host, port, rack and slot (an S7-1200, S7-1500 or LOGO! has"
-                    " rack 0, slot 1, an S7-300 slot 2)",
+                    "start the controller, or correct host, port, rack and slot (an S7-1200 or S7-1500 has rack 0,"
+                    " slot 1, an S7-300 slot 2)",
                 ) from error
             raise
-        if not _SHORTEST_PDU <= client.pdu_length <= _LONGEST_PDU:
-            await self._leave(client)
-            raise DeviceError(
-                f"{self.where}: it wants requests of {client.pdu_length} bytes", "connect to an S7 controller"
-            )
-        if client.connection is not None:
-            client.connection.timeout = self._timeout
-        self._client = client
+        client.connected = True
+        self._opened = client, connection, pdu
 
     async def ask(self, request: bytes, function: int, count: int) -> bytes:
         """The answer to a request, whose reference is set here.
@@ -81,15 +93,14 @@ class Channel:
         Raises Refused for an answer that is an error. Raises DeviceError where no good one came; then it is closed.
         """
         async with self._one:
-            client = self._connected()
+            _, connection, _ = self._connected()
             self._reference = self._reference % 0xFFFF + 1
             if self._pause:
                 await asyncio.sleep(self._pause)
             try:
                 async with asyncio.timeout(self._timeout):
-                    answer = bytes(
-                        await client.iso_exchange_buffer(bytearray(with_reference(request, self._reference)))
-                    )
+                    await connection.send_data(with_reference(request, self._reference))
+                    answer = await connection.receive_data()
                 must_answer(answer, self._reference, function, count)
             except (*_BROKEN, TimeoutError, asyncio.CancelledError) as error:
                 # An answer that comes late must not be taken for the next one.
@@ -102,7 +113,7 @@ class Channel:
     async def identify(self) -> Identity:
         """What the controller's system status list says of it (SZL 0011 and 001C); "" for what it does not say."""
         async with self._one:
-            client = self._connected()
+            client, _, _ = self._connected()
             product = firmware = vendor = serial = name = ""
             try:
                 async with asyncio.timeout(self._timeout):
@@ -124,9 +135,9 @@ class Channel:
 
     async def close(self) -> None:
         """Close the connection, within the timeout; closing twice is fine."""
-        client, self._client = self._client, None
-        if client is not None:
-            await self._leave(client)
+        opened, self._opened = self._opened, None
+        if opened is not None:
+            await self._leave(opened[0])
 
     def fault(self, what: str) -> DeviceError:
         """An error that says where it happened."""
@@ -137,10 +148,10 @@ class Channel:
             async with asyncio.timeout(self._timeout):
                 await client.disconnect()
 
-    def _connected(self) -> AsyncClient:
-        if self._client is None:
+    def _connected(self) -> tuple[AsyncClient, _Connection, int]:
+        if self._opened is None:
             raise DeviceError(f"{self.where}: not connected", "connect first, or start the controller again")
-        return self._client
+        return self._opened
 
     def _what(self, error: BaseException) -> str:
         if isinstance(error, InvalidData):
@@ -148,6 +159,17 @@ class Channel:
         if isinstance(error, TimeoutError):
             return f"no answer within {self._timeout:g} s"
         return str(error) or type(error).__name__
+
+
+async def _agreed(connection: AsyncISOTCPConnection) -> int:
+    """The length of a PDU, as the controller names it. Raises S7ProtocolError where it names none that may be."""
+    protocol = S7Protocol()
+    await connection.send_data(protocol.build_setup_communication_request(pdu_length=_LONGEST_PDU))
+    said = protocol.parse_response(await connection.receive_data())["parameters"] or {}
+    pdu = int(said.get("pdu_length", 0))
+    if not _SHORTEST_PDU <= pdu <= _LONGEST_PDU:
+        raise S7ProtocolError(f"it wants requests of {pdu} bytes")
+    return pdu
 
 
 def _text(field: bytes) -> str:

@@ -1,9 +1,10 @@
-"""A Siemens S7 controller as a `Controller`: S7-300, 400, 1200, 1500, LOGO!, by the protocol that PUT/GET allows.
+"""A Siemens S7 controller as a `Controller`: S7-300, 400, 1200 or 1500, by the protocol that PUT/GET allows.
 
 Every value is read from where its tag's `s7` says. Ranges that the controller refuses are remembered: their tags are
 None with a status, the others are read without them, and they are asked for again after a while and after `connect`.
 """
 
+import asyncio
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 
@@ -21,8 +22,6 @@ from testbed.fieldbus.source import held
 
 GOOD_NO_DATA = 0x00A50000
 """StatusCode of a tag whose turn it was not (OPC 10000-4, section 7.39.2)."""
-ASK_AGAIN = 600
-"""Polls after which the refused ranges are asked for again."""
 _ATTEMPTS = 5
 _COUNTERS = (DataType.INT16, DataType.UINT16, DataType.INT32, DataType.UINT32)
 _IN_TIA = (
@@ -48,8 +47,10 @@ class S7Controller:
 
     rack, slot: of the CPU; scan_tag: name of the scan counter; boot_tag: of the restart counter, None where the
     program has none; gap: bytes without a tag that may be read along; timeout: s for each answer; pause: s between an
-    answer and the next request; every: by name of a tag, in which polls it is read: 10 for each tenth.
-    Raises UsageError for tags whose S7 address is missing or wrong, and for counters that are not among them.
+    answer and the next request; every: scan classes, a tag that is named here is read in each n-th poll alone; again: s
+    after which refused ranges are tried once more.
+    Raises UsageError for tags whose S7 address is missing or wrong, and for counters that are not among them or not
+    read in each poll.
     """
 
     def __init__(
@@ -66,6 +67,7 @@ class S7Controller:
         timeout: float = 1.0,
         pause: float = 0.0,
         every: Mapping[str, int] | None = None,
+        again: float = 60.0,
     ) -> None:
         # S7 values are big endian, whatever order the same tag has in its Modbus registers.
         self._tags = tuple(replace(tag, modbus=replace(tag.modbus, byte_order=ByteOrder.ABCD)) for tag in tags)
@@ -82,6 +84,8 @@ class S7Controller:
         self._channel = Channel(host, port, rack, slot, timeout, pause)
         self._polls = 0
         self._refused: dict[int, int] = {}
+        self._again = again
+        self._until = 0.0
         self._apart: set[int] = set()
         self._plans: dict[tuple[int, ...], _Plan] = {}
         self.repeats = 0
@@ -95,6 +99,7 @@ class S7Controller:
     async def connect(self) -> None:
         """Open the connection; an open one is closed first. Raises DeviceError where nobody answers."""
         await self._channel.open()
+        self._polls = 0
         self._forget()
 
     async def close(self) -> None:
@@ -112,7 +117,7 @@ class S7Controller:
         """
         turn = self._polls
         self._polls += 1
-        if turn and turn % ASK_AGAIN == 0:
+        if self._refused and asyncio.get_running_loop().time() >= self._until:
             self._forget()
         classes = tuple(every for every in self._classes if turn % every == 0)
         for _ in range(_ATTEMPTS):
@@ -186,6 +191,7 @@ class S7Controller:
             (place,) = span.tags
             self._refused[place if place < behind else self._counters[place - behind]] = code
         self._plans.clear()
+        self._until = asyncio.get_running_loop().time() + self._again
         counters = [place for place in self._counters if place in self._refused]
         if counters or len(self._refused) == behind:
             place = min(counters or self._refused)
@@ -233,11 +239,15 @@ class S7Controller:
         return place
 
     def _turns(self, every: Mapping[str, int]) -> list[int]:
-        """By place, in which polls a tag is read. A counter is read in all."""
-        for name, turn in every.items():
-            if name not in self._places or turn < 1:
-                raise UsageError(f"{name} is to be read in each poll of {turn}", "name a tag, and 1 or more polls")
-        return [1 if place in self._counters else every.get(tag.name, 1) for place, tag in enumerate(self._tags)]
+        """By place, in which polls a tag is read."""
+        if any(turn < 1 for turn in every.values()) or every.keys() - self._places.keys():
+            raise UsageError(f"scan classes {dict(every)}", "name tags, each with a number of polls from 1 on")
+        turns = [every.get(tag.name, 1) for tag in self._tags]
+        for place in self._counters:
+            if turns[place] > 1:
+                name = self._tags[place].name
+                raise UsageError(f"the counter {name} is in a scan class", "read it in each poll")
+        return turns
 
 
 def _fitting(tag: Tag, address: S7Address, raw: bytes) -> bytes:

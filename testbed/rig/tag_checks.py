@@ -59,8 +59,13 @@ def _range(here: Loc, tag: TagTable) -> Iterator[Problem]:
         yield Problem(loc, f"low {low:g} is not below high {high:g}", "write range = [low, high]")
         return
     least, most = (0, 1) if tag.type == "bool" else _INTEGERS.get(tag.type, (low, high))
+    if tag.type in _INTEGERS and tag.scale:
+        # In the tag's unit; half a step to each side, since 0.1 is not quite a tenth.
+        ends = [held * tag.scale + tag.offset for held in (least, most)]
+        room = 0.0 if (tag.scale, tag.offset) == (1.0, 0.0) else abs(tag.scale) / 2
+        least, most = min(ends) - room, max(ends) + room
     if not least <= low < high <= most:
-        mend = f"keep within {least}..{most}, or take another type"
+        mend = f"keep within {least:.12g}..{most:.12g}, or take another type"
         yield Problem(loc, f"[{low:g}, {high:g}] does not fit into {tag.type}", mend)
 
 

@@ -21,6 +21,7 @@ COMMANDS = (
     "demo",
     "simulate",
     "run",
+    "import",
 )
 
 

@@ -1,6 +1,6 @@
 """python-snap7's S7 server in another process: `serve_s7.py KIND [PORT]` prints its port and ends when its input does.
 
-still: DB1 with 400 bytes, DB2 with 10, and 32 bytes of inputs, outputs and memory, all zero until they are written.
+still: DB1 with 400 bytes, DB2 with 10, DB3 with 100, and 32 of inputs, outputs and memory; zero until they are written.
 counting: DB1 with a 32-bit counter and 300 more numbers that all equal it; it goes on each 5 ms.
 closed: still, but nobody is allowed to read or write, as where PUT/GET is not permitted.
 """
@@ -58,6 +58,7 @@ def main(kind: str, port: int) -> None:
     block = bytearray(4 * (NUMBERS + 1) if counts else 400)
     server.register_area(SrvArea.DB, 1, block)
     server.register_area(SrvArea.DB, 2, bytearray(10))
+    server.register_area(SrvArea.DB, 3, bytearray(100))
     for area in (SrvArea.PE, SrvArea.PA, SrvArea.MK):
         server.register_area(area, 0, bytearray(32))
     server.start_to("127.0.0.1", port)

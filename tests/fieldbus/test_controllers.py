@@ -29,6 +29,7 @@ from testbed.plc.image import ProcessImage
 from tests.fieldbus.certificates import certified
 from tests.fieldbus.opcua_devices import House, OpcUaWays
 from tests.fieldbus.ptys import cable
+from tests.fieldbus.s7_device import s7
 
 LOCAL = "127.0.0.1"
 PATIENCE_S = 5.0
@@ -184,6 +185,7 @@ IMPLEMENTATIONS = (
     Implementation("opcua-none", OPCUA.plain),
     Implementation("opcua-user", OPCUA.by_name),
     Implementation("opcua-certificate", OPCUA.by_certificate),
+    Implementation("s7", s7, vendor="Original Siemens Equipment"),
 )
 
 

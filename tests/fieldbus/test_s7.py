@@ -15,7 +15,7 @@ from testbed.core.errors import DeviceError, DeviceRefused, UsageError
 from testbed.core.identity import Identity
 from testbed.core.tags import ByteOrder, DataType, Tag, Value
 from testbed.fieldbus.registers import decode
-from testbed.fieldbus.s7_client import ASK_AGAIN, GOOD_NO_DATA, S7Controller
+from testbed.fieldbus.s7_client import GOOD_NO_DATA, S7Controller
 from tests.fieldbus.processes import Served, served
 from tests.fieldbus.s7_peers import LOCAL, Script, answer, frame, looked_at, put, rogue, tag
 
@@ -210,14 +210,22 @@ async def test_refused_ranges_are_not_asked_for_again_at_once_but_later() -> Non
             writer.write(answer(request, items, count=request[14]))
 
     tags = [tag("here", DataType.UINT16, "DB1.DBW0"), tag("shut", DataType.UINT16, "DB2.DBW0")]
-    async with rogue(block) as port, connected(tags, port) as controller:
-        assert (await controller.poll()).statuses == (0, NO_ACCESS)
-        asked.clear()
-        for _ in range(ASK_AGAIN - 1):
+    async with rogue(block) as port:
+        async with connected(tags, port) as controller:
             assert (await controller.poll()).statuses == (0, NO_ACCESS)
-        assert {(len(request) - 15) // 12 for request in asked} == {1}
-        there = True
-        assert (await controller.poll()).statuses == (0, 0)
+            asked.clear()
+            for _ in range(50):
+                assert (await controller.poll()).statuses == (0, NO_ACCESS)
+            assert {request[14] for request in asked} == {1}
+            there = True
+            assert (await controller.poll()).statuses == (0, NO_ACCESS)
+            await controller.connect()
+            assert (await controller.poll()).statuses == (0, 0)
+        there = False
+        async with connected(tags, port, again=0.0) as controller:
+            assert (await controller.poll()).statuses == (0, NO_ACCESS)
+            there = True
+            assert (await controller.poll()).statuses == (0, 0)
 
 
 async def test_where_put_get_is_not_permitted_the_mend_says_what_to_tick() -> None:
@@ -244,14 +252,13 @@ async def test_where_no_tag_can_be_read_the_mend_names_optimized_blocks(still: S
 
 
 async def test_tags_of_a_slow_class_are_read_in_their_turn(still: Served) -> None:
-    async with connected(TAGS[:3], still.port, every={"speed": 3, "count": 2}, scan_tag="count") as controller:
+    async with connected(TAGS[:3], still.port, every={"speed": 3}, scan_tag="count") as controller:
         missing = []
         for _ in range(7):
             poll = await controller.poll()
             assert [raw is None for raw in poll.values] == [code != 0 for code in poll.statuses]
             assert set(poll.statuses) <= {0, GOOD_NO_DATA}
             missing.append([one.name for one, raw in zip(TAGS, poll.values, strict=False) if raw is None])
-        # A counter is read in every poll.
         assert missing == [[], ["speed"], ["speed"], [], ["speed"], ["speed"], []]
 
 
@@ -497,6 +504,7 @@ async def test_a_length_that_no_controller_has_is_refused() -> None:
         ([TAGS[0]], {"scan_tag": "level"}, "no integer tag 'level'"),
         ([WORD], {"every": {"other": 2}}, "other"),
         ([WORD], {"every": {"word": 0}}, "word"),
+        ([WORD], {"scan_tag": "word", "every": {"word": 2}}, "word"),
     ],
 )
 def test_a_wrong_tag_list_is_told_before_anything_is_sent(
