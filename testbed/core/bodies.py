@@ -109,6 +109,10 @@ TILES_REBUILT = "tiles rebuilt"
 SOURCE_LOST = "source lost"
 SOURCE_BACK = "source back"
 CLOCK_STEPPED = "clock stepped"
+WATCHDOG_ARMED = "watchdog armed"
+WATCHDOG_DISARMED = "watchdog disarmed"
+WATCHDOG_TRIPPED = "watchdog tripped"
+WATCHDOG_RESET = "watchdog reset"
 
 
 @dataclass(frozen=True, slots=True)
@@ -118,7 +122,9 @@ class Event:
     configuration: the encoded tag list, in an operator's log the bench file; parameters: those of the twin's model,
     encoded; models approved: model hash and parameters hash, 64 bytes each; started: the log goes on after its writer
     was away; tiles rebuilt: the paths of tiles that disagreed with the records, a line each; source lost, source back:
-    why the PLC did not answer, in words, and that it does again; clock stepped: by how many ns, a signed decimal.
+    why the PLC did not answer, in words, and that it does again; clock stepped: by how many ns, a signed decimal;
+    watchdog armed: its limit, ms, decimal; watchdog disarmed: nothing; watchdog tripped, watchdog reset: boot and scan
+    of the state that shows it, in words.
     """
 
     time_ns: int

@@ -25,6 +25,7 @@ from testbed.rig.bench_file import (
     Twin,
 )
 from testbed.rig.default import default_file
+from testbed.rig.safety_file import Safety
 from testbed.rig.toml_file import TomlFile, read_toml
 
 RECEIPTS = "receipts"
@@ -37,7 +38,8 @@ class Bench:
 
     file: the bench file's name for messages; text: the file as it stands; folder: where it stands, the current folder
     for the default bench; data: the folder of keys, logs and journal, absolute; shift: added to every port; tags: in
-    the order of the schema; momentary: names of the tags that the PLC takes back by itself.
+    the order of the schema; momentary: names of the tags that the PLC takes back by itself; heartbeats: of those
+    that a machine writes again and again.
     """
 
     name: str
@@ -49,6 +51,7 @@ class Bench:
     shift: int
     tags: tuple[Tag, ...]
     momentary: tuple[str, ...]
+    heartbeats: tuple[str, ...]
     plant: Plant
     plc: Plc
     readers: tuple[Reader, ...]
@@ -58,6 +61,7 @@ class Bench:
     anchor: Anchor
     chain: Chain
     pages: Pages
+    safety: Safety
 
     @property
     def gateway(self) -> Reader:
@@ -119,6 +123,7 @@ def _convert(content: BenchFile, file: TomlFile, folder: Path, port_shift: int) 
         shift=shift,
         tags=tuple(_tag(plc.name, tag) for tag in plc.tag),
         momentary=tuple(tag.name for tag in plc.tag if tag.momentary),
+        heartbeats=tuple(tag.name for tag in plc.tag if tag.heartbeat),
         plant=content.plant,
         plc=plc.model_copy(update={"modbus": modbus, "opcua": opcua}),
         readers=tuple(_shifted(reader, shift) for reader in content.reader),
@@ -128,6 +133,7 @@ def _convert(content: BenchFile, file: TomlFile, folder: Path, port_shift: int) 
         anchor=content.anchor,
         chain=chain.model_copy(update={"port": chain.port + shift}) if chain.kind == "anvil" else chain,
         pages=content.pages.model_copy(update={"port": content.pages.port + shift}),
+        safety=content.safety,
     )
 
 

@@ -7,6 +7,7 @@ from testbed.core.tags import DataType, ModbusTable
 from testbed.rig.bench_errors import Problem, unknown
 from testbed.rig.bench_file import BenchFile, Plc, TagTable
 from testbed.rig.known import model_parameters, plant_fault, plant_parameters
+from testbed.rig.safety_checks import check_heartbeat, check_safety
 from testbed.rig.toml_file import Loc
 
 RESERVED = ("anchor", "chain", "plc", "receipts", "supervisor")
@@ -31,6 +32,7 @@ def check_bench(bench: BenchFile, shift: int) -> Iterator[Problem]:
     yield from _references(bench)
     yield from _parameters(bench)
     yield from _chain(bench)
+    yield from check_safety(bench)
     yield from _ports(bench, shift)
 
 
@@ -78,6 +80,7 @@ def _tags(loc: Loc, plc: Plc) -> Iterator[Problem]:
         if tag.momentary and not (tag.writable and tag.type == "bool"):
             what = "only a writable bool is taken back by the PLC"
             yield Problem((*here, "momentary"), what, "leave momentary out")
+        yield from check_heartbeat(here, tag)
     yield from _overlaps(loc, plc.tag)
 
 

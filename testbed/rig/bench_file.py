@@ -5,6 +5,7 @@ from typing import Annotated, Literal
 from pydantic import Field
 
 from testbed.rig.bench_errors import Section, Several
+from testbed.rig.safety_file import Safety
 
 Slug = Annotated[
     str, Field(pattern=r"^[a-z0-9-]{1,40}$", description="1 to 40 lower-case letters, digits and hyphens, in quotes")
@@ -71,7 +72,8 @@ class TagModbus(Section):
 class TagTable(Section):
     """[[plc.tag]]: range is [low, high] in `unit`; a bool needs none. opcua "" stands for "<plc>.<tag>".
 
-    momentary: a writable bool that the PLC takes back by itself, as a push button.
+    momentary: a writable bool that the PLC takes back by itself, as a push button. heartbeat: a machine writes it
+    again and again, so its changes are no commands that a person's log would explain.
     """
 
     name: TagName
@@ -80,6 +82,7 @@ class TagTable(Section):
     range: tuple[float, float] | None = Field(default=None, strict=False, description="two finite numbers, [low, high]")
     writable: bool = False
     momentary: bool = False
+    heartbeat: bool = False
     modbus: TagModbus
     opcua: Text = ""
 
@@ -177,3 +180,4 @@ class BenchFile(Section):
     anchor: Anchor = Anchor()
     chain: Chain = Chain()
     pages: Pages = Pages()
+    safety: Safety = Safety()
