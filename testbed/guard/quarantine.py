@@ -35,11 +35,14 @@ def quarantine(path: Path, why: str, now_ns: int) -> Quarantine:
     text = json.dumps({"why": why, "since_ns": now_ns}, indent=2) + "\n"
     try:
         path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
+    except OSError as error:
+        raise _unwritten(path, error) from error
+    try:
         write_new(path, text.encode())
     except FileExistsError:
         return quarantined(path) or made
     except OSError as error:
-        raise StoreError(f"{path}: not written: {error.strerror}", "check free space and permissions") from error
+        raise _unwritten(path, error) from error
     return made
 
 
@@ -75,3 +78,7 @@ def lift(path: Path) -> None:
         return
     except OSError as error:
         raise StoreError(f"{path}: not removed: {error.strerror}", "check permissions") from error
+
+
+def _unwritten(path: Path, error: OSError) -> StoreError:
+    return StoreError(f"{path}: not written: {error.strerror}", "check free space and permissions")
