@@ -23,17 +23,19 @@ def check_heartbeat(here: Loc, tag: "TagTable") -> Iterator[Problem]:
 
 def check_safety(bench: "BenchFile") -> Iterator[Problem]:
     """All faults of [safety] beside the tags of the bench."""
-    tags = {tag.name: tag for plc in reversed(bench.plc) for tag in reversed(plc.tag)}  # the first of a name counts
+    tags: dict[str, TagTable] = {}
+    for tag in (tag for plc in bench.plc for tag in plc.tag):
+        tags.setdefault(tag.name, tag)  # of two tags of one name, the first counts
     safety = bench.safety
     for position, setting in enumerate(safety.safe_state):
         here = (*_HERE, "safe_state", position)
-        tag = tags.get(setting.tag)
-        if tag is None:
+        written = tags.get(setting.tag)
+        if written is None:
             yield _no_tag((*here, "tag"), setting.tag, tags)
-        elif not tag.writable:
-            yield Problem((*here, "tag"), f'"{tag.name}" cannot be written', _writable(tags))
-        elif (mend := _does_not_fit(tag, setting.value)) is not None:
-            yield Problem((*here, "value"), f'{shown(setting.value)} does not fit "{tag.name}"', mend)
+        elif not written.writable:
+            yield Problem((*here, "tag"), f'"{written.name}" cannot be written', _writable(tags))
+        elif (mend := _does_not_fit(written, setting.value)) is not None:
+            yield Problem((*here, "value"), f'{shown(setting.value)} does not fit "{written.name}"', mend)
     for position, expected in enumerate(safety.verify):
         here = (*_HERE, "verify", position)
         if expected.tag not in tags:
