@@ -22,8 +22,8 @@ def test_the_water_cell_takes_four_reads() -> None:
     blocks = [(block.table.value, block.address, block.count) for block in plan(load_bench(None).tags, gap=1)]
     assert sorted(blocks) == [
         ("coil", 0, 2),
-        ("discrete_input", 0, 6),
-        ("holding_register", 0, 12),
+        ("discrete_input", 0, 7),
+        ("holding_register", 0, 15),
         ("input_register", 0, 20),
     ]
     assert len(plan(load_bench(None).tags, gap=0)) == 5

@@ -90,6 +90,9 @@ interlock.heater bool - 0 1 r discrete_input 4
 estop.active bool - 0 1 r discrete_input 5
 estop.pressed bool - 0 1 rw coil 0
 control.reset bool - 0 1 rw coil 1
+watchdog.beat uint16 - 0 65535 rw holding_register 12
+watchdog.limit_ms uint32 ms 0 3600000 rw holding_register 13
+watchdog.tripped bool - 0 1 r discrete_input 6
 """
 
 
