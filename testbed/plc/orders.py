@@ -1,0 +1,56 @@
+"""Disturbances of the emulated plant, ordered by whoever started the emulator: JSON objects, one a line.
+
+    {"disturb": {"leak": 0.5, "stuck_valve": null}}     parameters of the plant, from the next scan on
+    {"sensor": {"tank2.level": NaN}}                    what a failed sensor shows; null mends it
+    {"renew": {"volume1": 0.02}}                        plant and program as at the start, but for these parameters
+
+The answer is a line as well: {"scan": 17}, the scan before the one in which the order takes effect, or
+{"error": "...", "mend": "..."}. NaN is written as Python's json module writes it.
+"""
+
+import json
+
+from testbed.core.errors import UsageError
+from testbed.plc.emulator import Emulator
+
+_MEND = 'send a line such as {"disturb": {"leak": 0.5}}'
+
+
+def obey(emulator: Emulator, line: bytes) -> bytes:
+    """Carry out one order; the answer, with its end of line."""
+    try:
+        _carry_out(emulator, line)
+    except UsageError as error:
+        return _line({"error": error.problem, "mend": error.mend})
+    return _line({"scan": emulator.image.snapshot().get("plc.scan")})
+
+
+def _carry_out(emulator: Emulator, line: bytes) -> None:
+    try:
+        order = json.loads(line)
+    except ValueError as error:
+        raise UsageError(f"no order: {error}", _MEND) from None
+    if not isinstance(order, dict) or len(order) != 1:
+        raise UsageError(f"no order: {line[:80]!r}", _MEND)
+    ((what, values),) = order.items()
+    if (
+        what not in ("disturb", "sensor", "renew")
+        or not isinstance(values, dict)
+        or not all(map(_is_value, values.values()))
+    ):
+        raise UsageError(f"no order: {line[:80]!r}", _MEND)
+    if what == "sensor":
+        for tag, shows in values.items():
+            emulator.fail_sensor(tag, None if shows is None else float(shows))
+    elif what == "disturb":
+        emulator.disturb(**values)
+    else:
+        emulator.renew(**values)
+
+
+def _is_value(value: object) -> bool:
+    return value is None or (isinstance(value, int | float) and not isinstance(value, bool))
+
+
+def _line(answer: dict[str, object]) -> bytes:
+    return json.dumps(answer).encode() + b"\n"
