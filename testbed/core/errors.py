@@ -2,6 +2,9 @@
 
     TestbedError                exit 3   the work could not be done; the message ends with the mend
     ├── UsageError              exit 2   the command, bench file or trust file is wrong; edit it and try again
+    │   └── NotAllowed          exit 2   the write policy does not allow it: nothing was sent
+    ├── Quarantined             exit 3   a safe state was not reached here: recover the bench first
+    ├── LeaseError              exit 3   the bench is somebody else's, or no longer one's own: end what runs, reserve it
     ├── StoreError              exit 3   a log's folder or database is not in a state to go on from
     ├── DeviceError             exit 3   the PLC did not answer, or answered with an exception: retry with back-off
     │   └── DeviceRefused       exit 3   it answered that it will not: do not retry unchanged
@@ -35,6 +38,18 @@ class UsageError(TestbedError):
     """The command line, bench file or trust file is wrong."""
 
     exit_code = 2
+
+
+class NotAllowed(UsageError):
+    """The write policy does not allow what was asked; nothing was sent."""
+
+
+class Quarantined(TestbedError):
+    """A safe state was not reached at this bench, and nobody has recovered it yet."""
+
+
+class LeaseError(TestbedError):
+    """The bench is reserved by somebody else, or a lease is lost or has expired."""
 
 
 class StoreError(TestbedError):

@@ -1,0 +1,102 @@
+"""A controller that lets through only what the write policy allows."""
+
+import asyncio
+from collections.abc import Sequence
+
+from testbed.core.clock import Clock
+from testbed.core.errors import DeviceError, DeviceRefused, InvalidData, NotAllowed, UsageError
+from testbed.core.identity import Identity
+from testbed.core.tags import Tag, Value
+from testbed.fieldbus.controller import Controller
+from testbed.fieldbus.poll import Poll
+from testbed.fieldbus.registers import decode
+from testbed.guard.policy import WINDOW_NS, Denied, Noted, Policy, Purpose
+
+
+class GuardedController:
+    """Any controller behind a policy: it reads as that one does, and writes what is allowed.
+
+    purpose: what its writes are for. The time is counted from the clock's time of day at the start, so that nobody
+    gains a faster rate by setting the clock. It keeps no log; whoever writes knows what was denied.
+    """
+
+    def __init__(self, inner: Controller, policy: Policy, clock: Clock, purpose: Purpose = Purpose.WRITE) -> None:
+        self._inner = inner
+        self._policy = policy
+        self._clock = clock
+        self._purpose = purpose
+        self._epoch_ns = clock.now_ns() - clock.monotonic_ns()
+        self._history: dict[str, list[Noted]] = {}
+        self._unsure: set[str] = set()
+        self._one_write = asyncio.Lock()
+
+    @property
+    def tags(self) -> Sequence[Tag]:
+        return self._inner.tags
+
+    @property
+    def repeats(self) -> int:
+        return self._inner.repeats
+
+    async def connect(self) -> None:
+        await self._inner.connect()
+
+    async def identify(self) -> Identity:
+        return await self._inner.identify()
+
+    async def poll(self) -> Poll:
+        return await self._inner.poll()
+
+    async def close(self) -> None:
+        await self._inner.close()
+
+    async def write(self, tag: Tag, value: Value, purpose: Purpose | None = None) -> None:
+        """As `Controller.write`. Raises NotAllowed with nothing sent.
+
+        Where the policy limits how fast the tag may change, and what it holds is not known, it is read first.
+        """
+        async with self._one_write:
+            meant = self._purpose if purpose is None else purpose
+            await self._know(tag)
+            verdict = self._policy.check(tag.name, value, self._now_ns(), self._history.get(tag.name, ()), meant)
+            if isinstance(verdict, Denied):
+                raise NotAllowed(verdict.reason, verdict.mend)
+            note = Noted(tag.name, value, self._now_ns(), written=True)
+            try:
+                await self._inner.write(tag, value)
+            except (UsageError, DeviceRefused):
+                raise  # it had no effect
+            except BaseException:
+                # Nobody knows whether the PLC took it: it counts, and what the tag holds must be read.
+                self._note(note)
+                self._unsure.add(tag.name)
+                raise
+            self._note(note)
+
+    async def _know(self, tag: Tag) -> None:
+        rule = self._policy.rule(tag.name)
+        if rule is None or rule.change_per_s is None:
+            return
+        notes = self._history.get(tag.name, ())
+        if notes and self._now_ns() - notes[-1].at_ns < WINDOW_NS and tag.name not in self._unsure:
+            return
+        poll = await self._inner.poll()
+        own = next((own for own in self._inner.tags if own.name == tag.name), None)
+        if own is None:
+            return  # the write says what is wrong
+        try:
+            value = decode(own, poll.values[list(self._inner.tags).index(own)])
+        except InvalidData as error:
+            raise DeviceError(f"{tag.name}: it must be read before it is changed: {error}", "try again") from error
+        self._note(Noted(tag.name, value, self._now_ns(), written=False))
+        self._unsure.discard(tag.name)
+
+    def _note(self, note: Noted) -> None:
+        """Keep it. Of what is older than the window only the last is of use: the next write moved on from there."""
+        notes = self._history.setdefault(note.tag, [])
+        notes.append(note)
+        while len(notes) > 1 and note.at_ns - notes[1].at_ns >= WINDOW_NS:
+            del notes[0]
+
+    def _now_ns(self) -> int:
+        return self._epoch_ns + self._clock.monotonic_ns()
