@@ -5,6 +5,7 @@ with capture("tank2.level", "pump.speed") as seen:
 assert seen.highest("tank2.level") < 1.1
 """
 
+from itertools import pairwise
 from types import TracebackType
 
 from testbed.core.errors import UsageError
@@ -85,7 +86,7 @@ class Seen:
     def fastest(self, tag: str) -> float:
         """The fastest change between two scans, in the tag's unit a second of plant time, without its sign."""
         rows = self.samples(tag)
-        return max((abs(b - a) / (t - s) for (s, a), (t, b) in zip(rows, rows[1:], strict=False)), default=0.0)
+        return max((abs(b - a) / (t - s) for (s, a), (t, b) in pairwise(rows)), default=0.0)
 
     def _see(self, sample: Sample) -> None:
         if not self._samples or self._samples[-1] is not sample:
