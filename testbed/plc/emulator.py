@@ -108,12 +108,14 @@ class Emulator:
         others = {field: value for field, value in self._failed.items() if field != _SENSORS[tag]}
         self._failed = others if shows is None else {**others, _SENSORS[tag]: shows}
 
-    def renew(self, **changes: float | None) -> None:
+    def renew(self, seed: int | None = None, **changes: float | None) -> None:
         """At the next scan plant and program are as at the start, undisturbed, but for `changes` of the parameters.
 
-        Counters and commands stay as they are. Raises UsageError as `disturb` does.
+        seed: of the sensors' noise from then on, the one before unless given. Counters and commands stay as they are.
+        Raises UsageError as `disturb` does.
         """
         self.parameters, self._failed = self._as_built, {}
+        self._seed = self._seed if seed is None else seed
         self.disturb(**changes)
         self._renewed = self.parameters
 

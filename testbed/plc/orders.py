@@ -2,7 +2,8 @@
 
     {"disturb": {"leak": 0.5, "stuck_valve": null}}     parameters of the plant, from the next scan on
     {"sensor": {"tank2.level": NaN}}                    what a failed sensor shows; null mends it
-    {"renew": {"volume1": 0.02}}                        plant and program as at the start, but for these parameters
+    {"renew": {"seed": 7, "volume1": 0.02}}             plant and program as at the start, but for these parameters;
+                                                        seed: of the noise, may be left out
 
 The answer is a line as well: {"scan": 17}, the scan before the one in which the order takes effect, or
 {"error": "...", "mend": "..."}. NaN is written as Python's json module writes it.
@@ -45,7 +46,10 @@ def _carry_out(emulator: Emulator, line: bytes) -> None:
     elif what == "disturb":
         emulator.disturb(**values)
     else:
-        emulator.renew(**values)
+        seed = values.pop("seed", None)
+        if seed is not None and not isinstance(seed, int):
+            raise UsageError(f"seed {seed!r}", "give a whole number")
+        emulator.renew(seed, **values)
 
 
 def _is_value(value: object) -> bool:
