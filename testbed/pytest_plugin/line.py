@@ -1,5 +1,6 @@
 """The line to a PLC: one scan after another, as long as something is waited for. Everything here runs in one loop."""
 
+import asyncio
 import time
 from collections import deque
 from collections.abc import Callable, Iterator
@@ -51,6 +52,7 @@ class Line:
         small = counter is not None and counter.type in (DataType.INT16, DataType.UINT16)
         self._mask = 0xFFFF if small else 0xFFFFFFFF
         self._clock_s = pace.plant_s()
+        self._asking = asyncio.Lock()
 
     async def connect(self) -> None:
         """Open the line. Raises DeviceError where nobody answers."""
@@ -75,30 +77,8 @@ class Line:
 
     async def fresh(self) -> Sample:
         """What the PLC shows now."""
-        poll = await self._poll()
-        last = self.last
-        now_s = self.pace.plant_s()
-        if last is None:
-            time_s = 0.0
-        elif poll.scan is None or last.poll.scan is None or poll.boot != last.poll.boot:
-            time_s = last.time_s + (now_s - self._clock_s)
-        elif poll.scan == last.poll.scan:
-            return last
-        else:
-            scans = (poll.scan - last.poll.scan) & self._mask
-            if scans > self._mask // 2:
-                raise DeviceError(
-                    f"the scan counter went back from {last.poll.scan} to {poll.scan}",
-                    "name a counter that only goes forward, and a restart counter, in the bench file",
-                )
-            time_s = last.time_s + scans * self._scan_s
-        values = decoded(self.tags, poll, None if last is None else last.values)
-        sample = Sample(poll, values, time_s, self.pace.now_ns())
-        self._clock_s = now_s
-        self.recent.append(sample)
-        for watcher in tuple(self.watchers):
-            watcher(sample)
-        return sample
+        async with self._asking:
+            return self._seen(await self._poll())
 
     async def following(self, before: Sample) -> Sample:
         """The first scan that is seen after `before`. Raises DeviceError where none comes."""
@@ -151,7 +131,8 @@ class Line:
         tag = self.tag(name)
         wanted = _held(tag, value)
         before = await self.fresh()
-        await self.controller.write(tag, value)
+        async with self._asking:
+            await self.controller.write(tag, value)
         if name in self._momentary:
             for _ in range(2):
                 before = await self.following(before)
@@ -171,6 +152,31 @@ class Line:
     def since(self, time_s: float) -> Iterator[Sample]:
         """The scans that were seen from that plant time on; of very long times the newest."""
         return (sample for sample in self.recent if sample.time_s >= time_s)
+
+    def _seen(self, poll: Poll) -> Sample:
+        last = self.last
+        now_s = self.pace.plant_s()
+        if last is None:
+            time_s = 0.0
+        elif poll.scan is None or last.poll.scan is None or poll.boot != last.poll.boot:
+            time_s = last.time_s + (now_s - self._clock_s)
+        elif poll.scan == last.poll.scan:
+            return last
+        else:
+            scans = (poll.scan - last.poll.scan) & self._mask
+            if scans > self._mask // 2:
+                raise DeviceError(
+                    f"the scan counter went back from {last.poll.scan} to {poll.scan}",
+                    "name a counter that only goes forward, and a restart counter, in the bench file",
+                )
+            time_s = last.time_s + scans * self._scan_s
+        values = decoded(self.tags, poll, None if last is None else last.values)
+        sample = Sample(poll, values, time_s, self.pace.now_ns())
+        self._clock_s = now_s
+        self.recent.append(sample)
+        for watcher in tuple(self.watchers):
+            watcher(sample)
+        return sample
 
     async def _poll(self) -> Poll:
         """Ask; trouble on the wire is mended within PATIENCE_S, or raised."""
