@@ -57,14 +57,20 @@ class Beside(Protocol):
     def news(self) -> Sequence[tuple[str, Body]]: ...
 
 
+class Watch(Protocol):
+    """Looks at each state. `saw`: what the log is to say behind it, of the same source."""
+
+    def saw(self, state: State) -> Sequence[Body]: ...
+
+
 class Gateway:
     """One reader, one log. `step` polls once; a scan that was logged already is not logged twice.
 
     logged: (boot, scan) of the newest state in the log, None where it has none yet; commit_ns: records are committed at
     most so often, ns; beside: asked after each poll, and what they say stands in the log before the state that was
-    polled. A heartbeat is due each `heartbeat_ns` whatever happens, and behind a state that came late: its counters,
-    which run since this gateway's start, own up to it. *missed*: scans that the counter jumped over; *retries*;
-    *states*; *torn*: polls that were begun again.
+    polled; watches: shown each state, and what they say of it stands behind it. A heartbeat is due each `heartbeat_ns`
+    whatever happens, and behind a state that came late: its counters, which run since this gateway's start, own up to
+    it. *missed*: scans that the counter jumped over; *retries*; *states*; *torn*: polls that were begun again.
 
     A PLC that stops answering gives one event and one state without values; it is asked again with growing pauses.
     What it says of itself is logged after the first connection, and after any other one when that has changed.
@@ -81,6 +87,7 @@ class Gateway:
         *,
         commit_ns: int = 0,
         beside: Sequence[Beside] = (),
+        watches: Sequence[Watch] = (),
     ) -> None:
         self._source = source
         self._reader = reader
@@ -89,6 +96,7 @@ class Gateway:
         self._heartbeat_ns = heartbeat_ns
         self._commit_ns = commit_ns
         self._beside = tuple(beside)
+        self._watches = tuple(watches)
         self._waiting: list[tuple[str, Body]] = []
         self._committed_ns = -commit_ns
         self._beat_ns: int | None = None
@@ -201,9 +209,12 @@ class Gateway:
             self.missed += _jumped_over(self._last_scan[1], poll.scan)
         # Asked after the poll: whatever led to this state is known by now.
         self._take_news()
-        self._take(
-            State(poll.boot, poll.scan, poll.device_time_ns, self._clock.now_ns(), poll.values, tuple(poll.statuses))
-        )
+        now = self._clock.now_ns()
+        state = State(poll.boot, poll.scan, poll.device_time_ns, now, poll.values, tuple(poll.statuses))
+        self._take(state)
+        for watch in self._watches:
+            for body in watch.saw(state):
+                self._take(body)
         self._last, self._last_scan = poll, (poll.boot, poll.scan)
         self._follows = self._fresh = True
 

@@ -1,6 +1,7 @@
 """What the options mean that several commands have."""
 
 import argparse
+import getpass
 import os
 from contextlib import suppress
 from pathlib import Path
@@ -51,6 +52,17 @@ def trust_of(options: argparse.Namespace, bench: Bench) -> Path:
     """The trust file that is meant."""
     named: Path | None = options.trust
     return named or bench.trust_file
+
+
+def who_of(options: argparse.Namespace) -> str:
+    """--who, else the user of this system. Raises UsageError for a name that is none."""
+    try:
+        who: str = options.who or getpass.getuser()
+    except (KeyError, OSError):
+        raise UsageError("nobody knows who you are", "say it with --who NAME") from None
+    if not who.strip() or any(char < " " for char in who):
+        raise UsageError(f"--who {who!r}", "give the name of a person")
+    return who
 
 
 def value_of(what: str, text: str) -> Value:

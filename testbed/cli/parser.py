@@ -25,7 +25,21 @@ def parser() -> argparse.ArgumentParser:
     )
     top.add_argument("--version", action="version", version=f"attestbed {__version__}")
     commands = top.add_subparsers(dest="command", required=True, metavar="COMMAND")
-    for add in (_init, _up, _status, _tags, _read, _write, _verify, _falsify, _doctor, _demo, _simulate, _run):
+    for add in (
+        _init,
+        _up,
+        _status,
+        _tags,
+        _read,
+        _write,
+        *_SHARING,
+        _verify,
+        _falsify,
+        _doctor,
+        _demo,
+        _simulate,
+        _run,
+    ):
         add(commands)
     return top
 
@@ -104,6 +118,58 @@ def _write(commands: _Commands) -> None:
     command.add_argument("--who", metavar="NAME", help="who commands (default: the user of this system)")
     _bench(command)
     _json(command)
+
+
+def _reserve(commands: _Commands) -> None:
+    command = commands.add_parser(
+        "reserve",
+        help="reserve a shared bench for a time",
+        description="Reserves a bench that others use as well: until the time is over, or `testbed release`, nobody"
+        " else can command it or run tests on it. Exit 1 where somebody has reserved it already.",
+    )
+    command.add_argument(
+        "--for", dest="time", default="2h", metavar="TIME", help="how long, such as 90s, 30m, 2h or 1d (default: 2h)"
+    )
+    command.add_argument("--note", default="", metavar="TEXT", help="what for, shown to others")
+    _bench(command)
+    _json(command)
+
+
+def _who(commands: _Commands) -> None:
+    command = commands.add_parser(
+        "who",
+        help="show who has reserved the bench",
+        description="Shows who has reserved a bench, since when and until when, and whether it is in quarantine."
+        " Changes nothing.",
+    )
+    _bench(command)
+    _json(command)
+
+
+def _release(commands: _Commands) -> None:
+    command = commands.add_parser(
+        "release",
+        help="give a reserved bench back",
+        description="Ends your reservation of a bench. Exit 1 where it is somebody else's.",
+    )
+    command.add_argument("--force", action="store_true", help="end anybody's; what runs under it ends as well")
+    _bench(command)
+    _json(command)
+
+
+def _recover(commands: _Commands) -> None:
+    command = commands.add_parser(
+        "recover",
+        help="bring a bench in quarantine into its safe state",
+        description="Tries the safe state of a bench in quarantine again, reads it back, and only then puts the bench"
+        " into use. Each write is logged under the operator's key. Exit 1 where the safe state is not reached.",
+    )
+    command.add_argument("--who", metavar="NAME", help="who commands (default: the user of this system)")
+    _bench(command)
+    _json(command)
+
+
+_SHARING = (_reserve, _who, _release, _recover)
 
 
 def _verify(commands: _Commands) -> None:

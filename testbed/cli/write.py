@@ -2,12 +2,10 @@
 
 import argparse
 import asyncio
-import getpass
 import json
 
-from testbed.cli.options import bench_of, value_of
+from testbed.cli.options import bench_of, value_of, who_of
 from testbed.core.bodies import CONFIRMED
-from testbed.core.errors import UsageError
 from testbed.rig.operating import command
 
 _FAILED = 1
@@ -16,19 +14,10 @@ _FAILED = 1
 def execute(options: argparse.Namespace) -> int:
     """The command; returns its exit code: 0 where it was read back, 1 where it was refused or nobody knows."""
     bench = bench_of(options)
-    who = options.who or _user()
-    if not who.strip() or any(char < " " for char in who):
-        raise UsageError(f"--who {who!r}", "give the name of a person")
+    who = who_of(options)
     outcome = asyncio.run(command(bench, who, options.tag, value_of("VALUE", options.value)))
     if options.json:
         print(json.dumps({"tag": options.tag, "value": options.value, "who": who, "outcome": outcome}))
     else:
         print(f"{options.tag} = {options.value} by {who}: {outcome}")
     return 0 if outcome.startswith(CONFIRMED) else _FAILED
-
-
-def _user() -> str:
-    try:
-        return getpass.getuser()
-    except (KeyError, OSError):
-        raise UsageError("nobody knows who you are", "say it with --who NAME") from None

@@ -110,6 +110,10 @@ SOURCE_LOST = "source lost"
 SOURCE_BACK = "source back"
 CLOCK_STEPPED = "clock stepped"
 IDENTITY = "identity"
+WATCHDOG_ARMED = "watchdog armed"
+WATCHDOG_DISARMED = "watchdog disarmed"
+WATCHDOG_TRIPPED = "watchdog tripped"
+WATCHDOG_RESET = "watchdog reset"
 
 
 @dataclass(frozen=True, slots=True)
@@ -120,7 +124,9 @@ class Event:
     encoded; models approved: model hash and parameters hash, 64 bytes each; started: the log goes on after its writer
     was away; tiles rebuilt: the paths of tiles that disagreed with the records, a line each; source lost, source back:
     why the PLC did not answer, in words, and that it does again; clock stepped: by how many ns, a signed decimal;
-    identity: what the device says of itself, as `record.identity` encodes it.
+    identity: what the device says of itself, as `record.identity` encodes it;
+    watchdog armed: its limit, ms, decimal; watchdog disarmed: nothing; watchdog tripped, watchdog reset: boot and scan
+    of the state that shows it, in words.
     """
 
     time_ns: int

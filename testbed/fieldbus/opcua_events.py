@@ -18,13 +18,14 @@ from testbed.fieldbus.opcua_nodes import node_id
 
 _log = logging.getLogger(__name__)
 
-_SEVERITIES = {"alarm": 500, "interlock": 700, "estop": 900}
+_SEVERITIES = {"alarm": 500, "interlock": 700, "estop": 900, "watchdog": 900}
 """1 to 1000, by the first part of the tag's name (OPC 10000-5, section 6.4.2)."""
 
 
 def tells(tag: Tag) -> bool:
-    """Whether a change of `tag` is an event: bools under `alarm.` and `interlock.`, and `estop.active`."""
-    return tag.type is DataType.BOOL and (tag.name.startswith(("alarm.", "interlock.")) or tag.name == "estop.active")
+    """Whether a change of `tag` is an event: bools under `alarm.` and `interlock.`, E-stop and watchdog."""
+    stops = tag.name in ("estop.active", "watchdog.tripped")
+    return tag.type is DataType.BOOL and (stops or tag.name.startswith(("alarm.", "interlock.")))
 
 
 class AlarmEvents:

@@ -37,7 +37,7 @@ METHODS: Mapping[str, tuple[str, Value, str]] = {
 }
 """Method to the tag that it writes, the value, and what people read about it."""
 
-_UNITS = {"m": "MTR", "m3/h": "MQH", "bar": "BAR", "degC": "CEL", "%": "P1", "kW": "KWT"}
+_UNITS = {"m": "MTR", "m3/h": "MQH", "bar": "BAR", "degC": "CEL", "%": "P1", "kW": "KWT", "ms": "C26"}
 """UNECE Recommendation 20 common codes, from which OPC UA derives its unit identifiers (OPC 10000-8, section 5.6.3)."""
 
 

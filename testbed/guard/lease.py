@@ -20,6 +20,7 @@ from testbed.core.errors import InvalidData, LeaseError, StoreError
 from testbed.store.files import write_atomic
 
 _FILE, _LOCK = "lease.json", "lease.lock"
+_ASK = "ask them to run `testbed release`, or wait until their time is over"
 _TRIES = 500
 _PAUSE_S = 0.01
 
@@ -56,6 +57,10 @@ class Held:
         """Whether it is that person's, in whatever process."""
         return (self.user, self.host) == (person.user, person.host)
 
+    def facts(self) -> dict[str, str | int]:
+        """For machines. The token stays between file and holder."""
+        return {name: value for name, value in asdict(self).items() if name != "token"}
+
     def __str__(self) -> str:
         note = f": {self.note}" if self.note else ""
         times = f"since {_utc(self.since_ns)} until {_utc(self.until_ns)}"
@@ -78,10 +83,7 @@ class Lease:
         with _locked(folder):
             now = clock.now_ns()
             if (found := _standing(folder, now)) is not None:
-                raise LeaseError(
-                    f"the bench is reserved by {found}",
-                    "ask them to run `testbed release`, or wait until their time is over",
-                )
+                raise LeaseError(f"the bench is reserved by {found}", _ASK)
             held = Held(person.user, person.host, person.pid, now, now + for_ns, note, entropy.take(16).hex())
             _write(folder, held)
         return cls(folder, held, clock)
@@ -128,6 +130,13 @@ def holder(folder: Path, clock: Clock) -> Held | None:
     """Who holds the bench now; None where nobody does. Raises StoreError for a file that cannot be read."""
     found = _read(folder)
     return found if found is not None and clock.now_ns() < found.until_ns else None
+
+
+def refuse_reserved(folder: Path, person: Person, clock: Clock) -> None:
+    """Raises LeaseError while somebody else holds the bench: called before every command. StoreError as `holder`."""
+    found = holder(folder, clock)
+    if found is not None and not found.is_of(person):
+        raise LeaseError(f"the bench is reserved by {found}", _ASK)
 
 
 def release(folder: Path, person: Person, clock: Clock, *, force: bool = False) -> Held | None:

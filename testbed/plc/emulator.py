@@ -22,6 +22,8 @@ _COMMANDS: dict[str, Value] = {
     "manual.heater_power": 0.0,
     "estop.pressed": False,
     "control.reset": False,
+    "watchdog.beat": 0,
+    "watchdog.limit_ms": 0,
 }
 
 
@@ -131,6 +133,8 @@ class Emulator:
             ),
             bool(c["estop.pressed"]),
             bool(c["control.reset"]),
+            int(c["watchdog.beat"]),
+            int(c["watchdog.limit_ms"]),
         )
 
     def _values(self, m: Measurements, flags: Flags) -> Mapping[str, Value]:
@@ -152,6 +156,7 @@ class Emulator:
             "interlock.pump": flags.pump_interlock,
             "interlock.heater": flags.heater_interlock,
             "estop.active": flags.estop,
+            "watchdog.tripped": flags.watchdog,
         }
         # Both protocols must show the same number, so it is rounded here and not by a codec.
         for name in self._float32:

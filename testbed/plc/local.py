@@ -1,27 +1,36 @@
 """The emulated PLC as a controller in the same process: no wire, and no time but that of its scans."""
 
 from collections.abc import Sequence
+from typing import Protocol
 
-from testbed.core.errors import DeviceError
+from testbed.core.errors import DeviceError, DeviceRefused, UsageError
 from testbed.core.identity import Identity
 from testbed.core.tags import Tag, Value
 from testbed.fieldbus.poll import Poll
 from testbed.fieldbus.registers import encode
-from testbed.plc.emulator import Emulator
+from testbed.fieldbus.source import ImageSource, held
+
+
+class Scanned(Protocol):
+    """A PLC in this process, such as an Emulator: its process image, and its next scan."""
+
+    @property
+    def image(self) -> ImageSource: ...
+    def scan(self) -> None: ...
 
 
 class LocalController:
-    """Stands where a driver stands, before an emulator that it scans itself.
+    """Stands where a driver stands, before a PLC that it scans itself.
 
-    Each poll sees the current scan, and `scan` brings the next one: time is virtual. `restarted` puts another emulator
-    in the place of the one before, as when the PLC is switched off and on: connections end. tags: in the order of the
+    Each poll sees the current scan, and `scan` brings the next one: time is virtual. `restarted` puts another PLC in
+    the place of the one before, as when it is switched off and on: connections end. tags: in the order of the
     polls. scan_tag, boot_tag: names of the counters, None where the tag list has none.
     """
 
     def __init__(
         self,
         tags: Sequence[Tag],
-        emulator: Emulator,
+        plc: Scanned,
         identity: Identity,
         scan_tag: str | None = "plc.scan",
         boot_tag: str | None = "plc.boot",
@@ -31,7 +40,7 @@ class LocalController:
         self._scan_tag = scan_tag
         self._boot_tag = boot_tag
         self._open = False
-        self.emulator = emulator
+        self._plc = plc
 
     @property
     def tags(self) -> Sequence[Tag]:
@@ -45,11 +54,11 @@ class LocalController:
 
     def scan(self) -> None:
         """One scan of the PLC. It scans whether somebody is connected or not."""
-        self.emulator.scan()
+        self._plc.scan()
 
-    def restarted(self, emulator: Emulator) -> None:
-        """Go on with another emulator. Raises DeviceError on the next poll, until `connect`."""
-        self.emulator = emulator
+    def restarted(self, plc: Scanned) -> None:
+        """Go on with another PLC. Raises DeviceError on the next poll, until `connect`."""
+        self._plc = plc
         self._open = False
 
     async def connect(self) -> None:
@@ -64,15 +73,21 @@ class LocalController:
     async def poll(self) -> Poll:
         """The current scan. Raises DeviceError while not connected."""
         self._must_be_open()
-        image = self.emulator.image.snapshot()
+        image = self._plc.image.snapshot()
         boot = 0 if self._boot_tag is None else int(image[self._boot_tag])
         scan = None if self._scan_tag is None else int(image[self._scan_tag])
         return Poll(boot, scan, tuple(encode(tag, image[tag.name]) for tag in self._tags))
 
     async def write(self, tag: Tag, value: Value) -> None:
-        """Hand a value over for the next scan. UsageError for what the tag cannot hold, DeviceError as `poll`."""
+        """Hand a value over for the next scan. Raises as `Controller.write`, DeviceError while not connected."""
         self._must_be_open()
-        self.emulator.image.write(tag.name, value)
+        if not tag.writable:
+            raise UsageError(f"{tag.name} cannot be written", "write a set-point, a manual value or the mode instead")
+        value = held(tag, value)
+        try:
+            self._plc.image.write(tag.name, value)
+        except UsageError as error:
+            raise DeviceRefused(error.problem, error.mend) from None
 
     async def close(self) -> None:
         """Close the connection; closing twice is fine."""

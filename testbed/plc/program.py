@@ -1,9 +1,12 @@
 """The control program of the water cell, as a pure function: scan(memory, inputs, dt) -> (memory, outputs, flags).
 
 Level of tank 2 by a PI controller on the pump, its temperature by a PID controller on the heater, both without
-wind-up and without a bump when automatic takes over. Interlocks and the E-stop act in every mode and are latched:
-they fall only by a reset, and only when their cause is gone (ISO 13850: letting go of the button must not restart a
-machine).
+wind-up and without a bump when automatic takes over. Interlocks, the E-stop and the watchdog act in every mode and are
+latched: they fall only by a reset, and only when their cause is gone (ISO 13850: letting go of the button must not
+restart a machine).
+
+The watchdog is for whoever drives the cell from outside: once it has a limit, something must beat within it, or the
+cell stops as by the E-stop. Its time is that of the scans, not of a clock.
 """
 
 import math
@@ -31,6 +34,9 @@ HEAT_GAIN, HEAT_RATE, HEAT_DAMPING = 2.0, 0.004, 8.0  # kW/K, kW/(K s), kW s/K
 HEAT_FILTER = 5.0  # s, of the derivative
 HEAT_MOST = 12.0  # kW
 
+_SAME_MS = 1e-6
+"""Periods are added up as floats: ten scans of 0.1 s are no longer than a limit of a second."""
+
 
 class Mode(IntEnum):
     """control.mode"""
@@ -42,7 +48,10 @@ class Mode(IntEnum):
 
 @dataclass(frozen=True, slots=True)
 class Inputs:
-    """What a scan reads: the sensors and the commands. `reset` is true in the scan in which it was given, no longer."""
+    """What a scan reads: the sensors and the commands. `reset` is true in the scan in which it was given, no longer.
+
+    beat: any change of it is a beat; beat_limit_ms: the longest time without one, ms, 0 for no watchdog.
+    """
 
     measured: Measurements
     mode: int = Mode.AUTOMATIC
@@ -51,6 +60,8 @@ class Inputs:
     manual: Actuators = _AT_REST
     estop_pressed: bool = False
     reset: bool = False
+    beat: int = 0
+    beat_limit_ms: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,6 +74,12 @@ class Flags:
     pump_interlock: bool = False
     heater_interlock: bool = False
     estop: bool = False
+    watchdog: bool = False
+
+    @property
+    def stopped(self) -> bool:
+        """Nothing may move: the outputs have their safe values."""
+        return self.estop or self.watchdog
 
 
 _NO_FLAGS = Flags()
@@ -70,32 +87,39 @@ _NO_FLAGS = Flags()
 
 @dataclass(frozen=True, slots=True)
 class Memory:
-    """What the program keeps from scan to scan: integrals (%, kW), filtered slope (K/s), last temperature, flags."""
+    """What the program keeps from scan to scan: integrals (%, kW), filtered slope (K/s), last temperature, flags.
+
+    beat: the last one; silent: scans since it changed, 0 while there is no watchdog.
+    """
 
     level_integral: float = 0.0
     heat_integral: float = 0.0
     slope: float = 0.0
     temperature: float | None = None
     flags: Flags = _NO_FLAGS
+    beat: int = 0
+    silent: int = 0
 
 
 def scan(memory: Memory, inputs: Inputs, dt: float) -> tuple[Memory, Actuators, Flags]:
-    """One scan of `dt` seconds. The valve closes when the cell is off or the E-stop is active."""
-    flags = _judge(memory.flags, inputs)
+    """One scan of `dt` seconds. The valve closes when the cell is off, or stopped by E-stop or watchdog."""
+    silent = 0 if inputs.beat_limit_ms == 0 or inputs.beat != memory.beat else memory.silent + 1
+    unattended = silent * dt * 1000.0 > inputs.beat_limit_ms + _SAME_MS
+    flags = _judge(memory.flags, inputs, unattended=unattended)
     slope, temperature = _slope(memory, inputs.measured.temperature, dt)
     pump, level_integral = _level(memory, inputs, flags, dt)
     heater, heat_integral = _heat(memory, inputs, flags, slope, dt)
     valve = {Mode.MANUAL: inputs.manual.valve_position, Mode.AUTOMATIC: VALVE_IN_AUTOMATIC}.get(Mode(inputs.mode), 0.0)
-    if flags.estop:
+    if flags.stopped:
         valve = 0.0
     return (
-        Memory(level_integral, heat_integral, slope, temperature, flags),
+        Memory(level_integral, heat_integral, slope, temperature, flags, inputs.beat, silent),
         Actuators(pump, valve, heater),
         flags,
     )
 
 
-def _judge(before: Flags, inputs: Inputs) -> Flags:
+def _judge(before: Flags, inputs: Inputs, *, unattended: bool) -> Flags:
     m = inputs.measured
     pump_trip = _faulty(m) or m.level1 < PUMP_TRIP_LOW_TANK1 or m.level2 > PUMP_TRIP_HIGH_TANK2
     heater_trip = _faulty(m) or m.level2 < HEATER_TRIP_LOW_TANK2 or m.temperature > HEATER_TRIP_TEMPERATURE
@@ -107,6 +131,7 @@ def _judge(before: Flags, inputs: Inputs) -> Flags:
         pump_trip or (before.pump_interlock and not inputs.reset),
         heater_trip or (before.heater_interlock and not inputs.reset),
         inputs.estop_pressed or (before.estop and not inputs.reset),
+        unattended or (before.watchdog and not inputs.reset),
     )
 
 
@@ -126,7 +151,7 @@ def _slope(memory: Memory, temperature: float, dt: float) -> tuple[float, float 
 
 
 def _level(memory: Memory, inputs: Inputs, flags: Flags, dt: float) -> tuple[float, float]:
-    if flags.estop or flags.pump_interlock or inputs.mode == Mode.OFF:
+    if flags.stopped or flags.pump_interlock or inputs.mode == Mode.OFF:
         return 0.0, 0.0
     error = inputs.level_setpoint - inputs.measured.level2
     if inputs.mode == Mode.MANUAL:
@@ -136,7 +161,7 @@ def _level(memory: Memory, inputs: Inputs, flags: Flags, dt: float) -> tuple[flo
 
 
 def _heat(memory: Memory, inputs: Inputs, flags: Flags, slope: float, dt: float) -> tuple[float, float]:
-    if flags.estop or flags.heater_interlock or inputs.mode == Mode.OFF:
+    if flags.stopped or flags.heater_interlock or inputs.mode == Mode.OFF:
         return 0.0, 0.0
     error = inputs.temperature_setpoint - inputs.measured.temperature
     proportional = HEAT_GAIN * error - HEAT_DAMPING * slope

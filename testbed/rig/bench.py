@@ -28,6 +28,7 @@ from testbed.rig.bench_file import (
 )
 from testbed.rig.default import default_file
 from testbed.rig.placing import placed, shown
+from testbed.rig.safety_file import Safety
 from testbed.rig.toml_file import TomlFile, read_toml
 
 RECEIPTS = "receipts"
@@ -41,7 +42,8 @@ class Bench:
     file: the bench file's name for messages; text: the file as it stands; folder: where it stands, the current folder
     for the default bench; data: the folder of keys, logs and journal, absolute; shift: added to every port; tags: in
     the order of the schema, as they stand in the PLC; shown: the same tags, as they stand on the bench's own servers;
-    momentary: names of the tags that the PLC takes back by itself; scan_tag, boot_tag: None where it does not count.
+    momentary: names of the tags that the PLC takes back by itself; heartbeats: of those
+    that a machine writes again and again; scan_tag, boot_tag: None where it does not count.
     """
 
     name: str
@@ -56,6 +58,7 @@ class Bench:
     momentary: tuple[str, ...]
     scan_tag: str | None
     boot_tag: str | None
+    heartbeats: tuple[str, ...]
     plant: Plant
     plc: Plc
     readers: tuple[Reader, ...]
@@ -66,6 +69,7 @@ class Bench:
     chain: Chain
     pages: Pages
     test: Testing
+    safety: Safety
 
     @property
     def gateway(self) -> Reader:
@@ -137,6 +141,7 @@ def _convert(content: BenchFile, file: TomlFile, folder: Path, port_shift: int) 
         momentary=tuple(tag.name for tag in plc.tag if tag.momentary),
         scan_tag=plc.scan_tag if plc.scan_tag in names else None,
         boot_tag=plc.boot_tag if plc.boot_tag in names else None,
+        heartbeats=tuple(tag.name for tag in plc.tag if tag.heartbeat),
         plant=content.plant,
         plc=plc.model_copy(update={"modbus": modbus, "opcua": opcua}),
         readers=tuple(_shifted(reader, shift) for reader in content.reader),
@@ -147,6 +152,7 @@ def _convert(content: BenchFile, file: TomlFile, folder: Path, port_shift: int) 
         chain=chain.model_copy(update={"port": chain.port + shift}) if chain.kind == "anvil" else chain,
         pages=content.pages.model_copy(update={"port": content.pages.port + shift}),
         test=content.test,
+        safety=content.safety,
     )
 
 

@@ -7,6 +7,7 @@ from testbed.rig.bench_errors import Problem, unknown
 from testbed.rig.bench_file import BenchFile, Plc, Reader, serves
 from testbed.rig.connect_checks import check_connect
 from testbed.rig.known import model_parameters, plant_fault, plant_parameters
+from testbed.rig.safety_checks import check_safety
 from testbed.rig.tag_checks import check_tags
 from testbed.rig.toml_file import Loc
 
@@ -26,6 +27,7 @@ def check_bench(bench: BenchFile, shift: int) -> Iterator[Problem]:
     yield from _references(bench)
     yield from _parameters(bench)
     yield from _chain(bench)
+    yield from check_safety(bench)
     yield from _ports(bench, shift)
 
 

@@ -5,6 +5,7 @@ from typing import Annotated, Literal
 from pydantic import Field
 
 from testbed.rig.bench_errors import Section, Several
+from testbed.rig.safety_file import Safety
 
 Slug = Annotated[
     str, Field(pattern=r"^[a-z0-9-]{1,40}$", description="1 to 40 lower-case letters, digits and hyphens, in quotes")
@@ -118,7 +119,8 @@ class TagTable(Section):
 
     momentary: a writable bool that the PLC takes back by itself, as a push button. modbus: left out where a physical
     PLC has other addresses; a free place is found then. s7: as "DB1.DBD4". scale, offset: what the PLC holds, times
-    scale, plus offset, is the value in `unit`.
+    scale, plus offset, is the value in `unit`. heartbeat: a machine writes it again and again, so its changes are no
+    commands that a person's log would explain.
     """
 
     name: TagName
@@ -127,6 +129,7 @@ class TagTable(Section):
     range: tuple[float, float] | None = Field(default=None, strict=False, description="two finite numbers, [low, high]")
     writable: bool = False
     momentary: bool = False
+    heartbeat: bool = False
     modbus: TagModbus | None = None
     opcua: Text = ""
     s7: Text = ""
@@ -259,3 +262,4 @@ class BenchFile(Section):
     chain: Chain = Chain()
     pages: Pages = Pages()
     test: Testing = Testing()
+    safety: Safety = Safety()

@@ -57,19 +57,21 @@ class InProcess:
         self._seed = seed
         self._boot = 1
         identity = Identity("Attestbed", "emulated PLC", __version__)
-        self.controller = LocalController(bench.tags, self._emulator(), identity, bench.scan_tag, bench.boot_tag)
+        self._emulator = self._started()
+        self.controller = LocalController(bench.tags, self._emulator, identity, bench.scan_tag, bench.boot_tag)
 
     def order(self, what: str, values: Values) -> None:
-        _must_be_done(obey(self.controller.emulator, json.dumps({what: dict(values)}).encode()))
+        _must_be_done(obey(self._emulator, json.dumps({what: dict(values)}).encode()))
 
     def restart(self) -> None:
         self._boot += 1
-        self.controller.restarted(self._emulator())
+        self._emulator = self._started()
+        self.controller.restarted(self._emulator)
 
     def close(self) -> None:
         pass
 
-    def _emulator(self) -> Emulator:
+    def _started(self) -> Emulator:
         bench = self._bench
         parameters = CellParameters(**bench.plant.parameters)
         return Emulator(bench.tags, parameters, self._seed, self._boot, bench.plc.scan_ms / 1000)

@@ -106,9 +106,14 @@ def _trust(bench: Bench, head: Head, secrets: dict[str, bytes], *, simulated: bo
                 parameters=parameters_hash(parameters_of(bench)).hex(),
             ),
         ),
-        commands=Commands(tags=tuple(tag.name for tag in bench.tags if tag.writable), momentary=bench.momentary),
+        commands=Commands(tags=_commanded(bench), momentary=bench.momentary),
         limits=Limits(heartbeat_s=max(10.0, 10 * bench.log.heartbeat_s), twin_lag=max(100, int(scans_per_s * _LAG_S))),
     )
+
+
+def _commanded(bench: Bench) -> tuple[str, ...]:
+    """What only a logged command may change. A heartbeat is none: it changes all the time."""
+    return tuple(tag.name for tag in bench.tags if tag.writable and tag.name not in bench.heartbeats)
 
 
 def _log(bench: Bench, name: str, secret: bytes) -> TrustedLog:

@@ -11,7 +11,9 @@ from testbed.core.bodies import APPROVED, CONFIGURATION
 from testbed.core.clock import Clock, SystemClock
 from testbed.core.entropy import Entropy, SystemEntropy
 from testbed.core.errors import UsageError
+from testbed.core.identity import Identity
 from testbed.core.tags import Tag, Value
+from testbed.fieldbus.poll import Poll
 from testbed.guard.operator import Operator
 from testbed.model import registry
 from testbed.record.schema import parameters_hash
@@ -23,6 +25,7 @@ from testbed.rig.logs import Configuration, check_real, open_log
 from testbed.rig.paths import Paths
 from testbed.rig.reading import OwnPlc
 from testbed.rig.recipe import parameters_of
+from testbed.rig.safety import refuse_command
 from testbed.tlog.sequencer import Log
 
 
@@ -52,12 +55,16 @@ def record_configuration(bench: Bench) -> None:
 
 
 async def command(bench: Bench, who: str, tag: str, value: Value) -> str:
-    """Command the running PLC as `who`; the outcome as it was logged. Raises as `Operator.write` does."""
+    """Command the running PLC as `who`; the outcome as it was logged.
+
+    Raises as `Operator.write` does, Quarantined, and LeaseError where somebody else holds the bench.
+    """
     if not Paths(bench.data).log(bench.operator.name).is_file():
         raise UsageError(f"{bench.data}: this bench was not made ready yet", "run `testbed init` once")
     check_real(bench)
+    refuse_command(bench, SystemClock())
     arm_failpoints(bench.operator.name)
-    device = _OwnDevice(bench)
+    device = OwnDevice(bench)
 
     async def pause() -> None:
         await asyncio.sleep(bench.plc.scan_ms / 1000)
@@ -66,12 +73,20 @@ async def command(bench: Bench, who: str, tag: str, value: Value) -> str:
         return await Operator(who, log, device, bench.tags, bench.momentary, pause).write(tag, value)
 
 
-class _OwnDevice(OwnPlc):
-    """The bench's own PLC, to be commanded."""
+class OwnDevice(OwnPlc):
+    """The bench's own PLC, to be commanded: a Controller."""
 
     def __init__(self, bench: Bench) -> None:
         self._modbus = modbus_reader(bench)
+        self.tags = bench.tags
         super().__init__(bench, self._modbus)
+
+    async def identify(self) -> Identity:
+        return Identity()
+
+    async def poll(self) -> Poll:
+        poll = await super().poll()
+        return Poll(poll.boot, poll.scan, poll.values, poll.statuses, poll.device_time_ns)
 
     async def connect(self) -> None:
         await super().connect()

@@ -4,6 +4,8 @@
 <data>/<role>/lock            held by the process that runs the role
 <data>/<role>/status.json     what the running role says of itself
 <data>/<role>/output.log      what it printed under `testbed up`; beyond 10 MiB what stands there becomes output.log.1
+<data>/quarantine.json        stands while the bench is out of use: why, and since when
+<data>/lease.json, lease.lock who has reserved the bench, unless its users share a folder elsewhere
 <data>/supervisor/            lock, status.json and output.log of `testbed up` itself
 <data>/gateway/log.sqlite     a log's entries and bodies; those of other readers, operator, twin and receipts likewise
 <data>/gateway/tlog/          checkpoint and tile/...
@@ -50,6 +52,11 @@ class Paths:
     def tlog(self, role: str) -> Path:
         """The role's published log: a folder as C2SP tlog-tiles lays it out."""
         return self.role_folder(role) / "tlog"
+
+    @property
+    def quarantine(self) -> Path:
+        """Says why the bench is out of use, while it is."""
+        return self.data / "quarantine.json"
 
     @property
     def journal(self) -> Path:

@@ -5,6 +5,7 @@ from collections.abc import Iterator, Sequence
 from testbed.core.tags import DataType, ModbusTable
 from testbed.rig.bench_errors import Problem, unknown
 from testbed.rig.bench_file import Plc, TagModbus, TagTable
+from testbed.rig.safety_checks import check_heartbeat
 from testbed.rig.toml_file import Loc
 
 _INTEGERS = {
@@ -45,6 +46,7 @@ def _tags(loc: Loc, plc: Plc) -> Iterator[Problem]:
         if tag.momentary and not (tag.writable and tag.type == "bool"):
             what = "only a writable bool is taken back by the PLC"
             yield Problem((*here, "momentary"), what, "leave momentary out")
+        yield from check_heartbeat(here, tag)
     yield from _overlaps(loc, plc.tag)
 
 

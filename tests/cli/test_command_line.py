@@ -22,7 +22,24 @@ from testbed.rig.default import default_text
 if TYPE_CHECKING:
     from tests.cli.conftest import Type
 
-COMMANDS = ("init", "up", "status", "tags", "read", "write", "verify", "falsify", "doctor", "demo", "simulate", "run")
+COMMANDS = (
+    "init",
+    "up",
+    "status",
+    "tags",
+    "read",
+    "write",
+    "reserve",
+    "who",
+    "release",
+    "recover",
+    "verify",
+    "falsify",
+    "doctor",
+    "demo",
+    "simulate",
+    "run",
+)
 HELP = Path(__file__).with_name("help.txt")
 
 

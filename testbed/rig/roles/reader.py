@@ -3,7 +3,7 @@
 from collections.abc import Callable
 
 from testbed.acquire.beside import BeaconWatch, PeerWatch
-from testbed.acquire.gateway import Beside, Gateway
+from testbed.acquire.gateway import Beside, Gateway, Watch
 from testbed.core.bodies import CONFIGURATION, Beacon, State
 from testbed.core.clock import Clock
 from testbed.core.entropy import Entropy
@@ -19,6 +19,7 @@ from testbed.rig.meddler import HONEST, Meddler
 from testbed.rig.paths import Paths
 from testbed.rig.reading import OwnPlc, connection, tags_of
 from testbed.rig.roles.role import Facts, Publishing
+from testbed.rig.safety import watchdog_watch
 from testbed.store.sqlite import LogStore
 
 
@@ -27,7 +28,7 @@ class ReaderRole:
 
     newest: the newest block that is known, for beacons; port: where the PLC of a simulated bench listens: it runs in
     this very process; meddler: whoever took this reader's place. The gateway's log keeps the operator's checkpoints, so
-    that commands stand before what they did.
+    that commands stand before what they did, and says when the PLC's watchdog tripped.
     """
 
     def __init__(
@@ -50,11 +51,13 @@ class ReaderRole:
         wire = meddler.reader(connection(bench, reader, port, PATIENT_S if simulated else PROMPT_S))
         heartbeat_ns = int(bench.log.heartbeat_s * 1e9)
         beside: list[Beside] = [BeaconWatch(bench.name, newest, clock, heartbeat_ns)]
+        watches: list[Watch] = []
         self._operator: LogStore | None = None
         if name == bench.gateway.name:
             self._operator = LogStore.read(Paths(bench.data).log(bench.operator.name))
             key = signing_key(bench, bench.operator.name).verifier()
             beside.append(PeerWatch(key, self._operator.latest_checkpoint))
+            watches.append(watchdog_watch(bench.safety, tags))
         self._gateway = Gateway(
             reader.plc,
             wire if simulated or reader.protocol == DEVICE else OwnPlc(bench, wire),
@@ -64,6 +67,7 @@ class ReaderRole:
             _newest_scan(self._store),
             commit_ns=bench.log.commit_ms * 1_000_000,
             beside=beside,
+            watches=watches,
         )
         self._publishing = Publishing(self._log, clock, bench.log.publish_ms * 1_000_000)
 
