@@ -116,6 +116,13 @@ class Line:
             seen.append(await self.following(seen[-1]))
         return seen
 
+    async def pass_scans(self, count: int) -> None:
+        """Wait for so many scans more; nothing while the line is closed."""
+        if self.connected:
+            sample = await self.fresh()
+            for _ in range(count):
+                sample = await self.following(sample)
+
     async def let_pass(self, seconds: float) -> None:
         """Let plant time pass; by the clock while the line is closed."""
         if self.connected:
@@ -134,8 +141,7 @@ class Line:
         async with self._asking:
             await self.controller.write(tag, value)
         if name in self._momentary:
-            for _ in range(2):
-                before = await self.following(before)
+            await self.pass_scans(2)
             return
         place, deadline, begun_s = self.places[name], time.monotonic() + CONFIRM_S, before.time_s
         sample = before
@@ -171,7 +177,7 @@ class Line:
                 )
             time_s = last.time_s + scans * self._scan_s
         values = decoded(self.tags, poll, None if last is None else last.values)
-        sample = Sample(poll, values, time_s, self.pace.now_ns())
+        sample = Sample(poll, values, time_s, self.pace.clock.now_ns())
         self._clock_s = now_s
         self.recent.append(sample)
         for watcher in tuple(self.watchers):

@@ -5,7 +5,7 @@ import time
 from collections.abc import Callable
 from typing import Protocol
 
-from testbed.core.clock import SystemClock, VirtualClock
+from testbed.core.clock import Clock, SystemClock, VirtualClock
 
 _LEAST_PAUSE_S = 0.002
 
@@ -18,8 +18,9 @@ class Pace(Protocol):
         """Whether time stands while nobody waits for it."""
         ...
 
-    def now_ns(self) -> int:
-        """UTC, ns."""
+    @property
+    def clock(self) -> Clock:
+        """The clock that the bench runs by."""
         ...
 
     def plant_s(self) -> float:
@@ -34,6 +35,10 @@ class Pace(Protocol):
         """Until so many seconds of plant time are over by the clock alone."""
         ...
 
+    async def sleep(self, seconds: float) -> None:
+        """As `let_pass`, for what runs beside: it makes no time pass."""
+        ...
+
 
 class VirtualPace:
     """Each pause is one scan. scan: runs it; scan_s: its period in plant time, s."""
@@ -44,9 +49,11 @@ class VirtualPace:
         self._scan = scan
         self._step_ns = round(scan_s * 1e9)
         self._clock = VirtualClock(start_ns)
+        self._sleepers: list[tuple[int, asyncio.Event]] = []
 
-    def now_ns(self) -> int:
-        return self._clock.now_ns()
+    @property
+    def clock(self) -> Clock:
+        return self._clock
 
     def plant_s(self) -> float:
         return self._clock.monotonic_ns() / 1e9
@@ -54,12 +61,24 @@ class VirtualPace:
     async def pause(self) -> None:
         self._scan()
         self._clock.advance(self._step_ns)
+        now_ns = self._clock.monotonic_ns()
+        for until_ns, awake in tuple(self._sleepers):
+            if until_ns <= now_ns:
+                awake.set()
         await asyncio.sleep(0)  # so that whoever waits can be interrupted
 
     async def let_pass(self, seconds: float) -> None:
         until_ns = self._clock.monotonic_ns() + round(seconds * 1e9)
         while self._clock.monotonic_ns() < until_ns:
             await self.pause()
+
+    async def sleep(self, seconds: float) -> None:
+        sleeper = (self._clock.monotonic_ns() + round(seconds * 1e9), asyncio.Event())
+        self._sleepers.append(sleeper)
+        try:
+            await sleeper[1].wait()
+        finally:
+            self._sleepers.remove(sleeper)
 
 
 class WallPace:
@@ -72,8 +91,9 @@ class WallPace:
         self._scale = scale
         self._clock = SystemClock()
 
-    def now_ns(self) -> int:
-        return self._clock.now_ns()
+    @property
+    def clock(self) -> Clock:
+        return self._clock
 
     def plant_s(self) -> float:
         return time.monotonic() * self._scale
@@ -83,3 +103,6 @@ class WallPace:
 
     async def let_pass(self, seconds: float) -> None:
         await asyncio.sleep(seconds / self._scale)
+
+    async def sleep(self, seconds: float) -> None:
+        await self.let_pass(seconds)

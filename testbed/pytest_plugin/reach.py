@@ -39,26 +39,22 @@ def reach(bench: Bench, path: Path | None, settings: Settings) -> Reach:
         local = InProcess(bench, settings.seed)
         return Reach(local.controller, VirtualPace(local.controller.scan, scan_s, START_NS), local, ())
     controller = controller_of(bench, settings.by)
+    starts_own = settings.by != "device" and not is_held(bench, "plc")
+    scale = settings.time_scale
+    if not (bench.test.stands_in or (starts_own and bench.plc.kind == "emulated")) and scale != 1.0:
+        what = f"{bench.file}: time scale {scale:g} for a PLC that this run does not start"
+        raise UsageError(what, "leave --time-scale out")
     children: list[Emulation] = []
-    scale = 1.0
     try:
         if bench.test.stands_in:
             other = bench.folder / bench.test.stands_in
-            scale = settings.time_scale
             children.append(Child(load_bench(other), other, scale))
-        owned = children[0] if children else None
-        if settings.by != "device" and not is_held(bench, "plc"):
-            own = Child(bench, path, settings.time_scale)
-            children.append(own)
-            if bench.plc.kind == "emulated":
-                owned, scale = own, settings.time_scale
-        if scale != settings.time_scale:
-            raise UsageError(
-                f"{bench.file}: time scale {settings.time_scale:g} for a PLC that this run did not start",
-                "leave --time-scale out",
-            )
+        if starts_own:
+            children.append(Child(bench, path, scale))
     except BaseException:
         for child in reversed(children):
             child.close()
         raise
+    # The first is the one with a plant; a second one is a bridge to it.
+    owned = children[0] if children and (bench.test.stands_in or bench.plc.kind == "emulated") else None
     return Reach(controller, WallPace(scan_s, scale), owned, tuple(reversed(children)))

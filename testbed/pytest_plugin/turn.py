@@ -49,7 +49,7 @@ class Turn:
         """A measurement that nothing came of yet: an ERROR, at the newest scan that was seen."""
         last = self.line.last
         boot, scan = (0, None) if last is None else (last.poll.boot, last.poll.scan)
-        time_ns = self.line.pace.now_ns()
+        time_ns = self.line.pace.clock.now_ns()
         return Measurement(
             self.test, self.name(name), tag, unit, limits, None, Outcome.ERROR, False, boot, scan, time_ns
         )
