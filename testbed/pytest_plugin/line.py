@@ -20,10 +20,15 @@ STANDSTILL_S = 10.0
 """How long a PLC may be without a new scan, s on the wall."""
 CONFIRM_S = 5.0
 """How long a written value may take to be read back, s of plant time and at least on the wall."""
+_RETRY_S = 0.1
 _KEPT = 20_000
 
 Watcher = Callable[[Sample], None]
 """Is shown every new scan; what it raises ends what is waited for."""
+
+
+class MustEnd(Exception):
+    """An E-stop, an interlock or a lost lease ends the run at once; a watcher raises it."""
 
 
 class Line:
@@ -54,9 +59,9 @@ class Line:
         self._clock_s = pace.plant_s()
         self._asking = asyncio.Lock()
 
-    async def connect(self) -> None:
-        """Open the line. Raises DeviceError where nobody answers."""
-        await self.controller.connect()
+    async def connect(self, patience_s: float = PATIENCE_S) -> None:
+        """Open the line. Raises DeviceError where nobody answers within `patience_s`, s on the wall."""
+        await self._reach(time.monotonic() + patience_s)
         self.connected = True
 
     async def disconnect(self) -> None:
@@ -194,17 +199,18 @@ class Line:
                 if not self.connected or self.pace.virtual or time.monotonic() > deadline:
                     raise
                 self.retries += 1
-            await self._mend(deadline)
-
-    async def _mend(self, deadline: float) -> None:
-        while True:
             await self.pace.pause()
+            await self._reach(deadline)
+
+    async def _reach(self, deadline: float) -> None:
+        while True:
             try:
                 await self.controller.connect()
                 return
             except DeviceError:
-                if time.monotonic() > deadline:
+                if self.pace.virtual or time.monotonic() > deadline:
                     raise
+            await asyncio.sleep(_RETRY_S)
 
 
 def _held(tag: Tag, value: Value) -> bytes:

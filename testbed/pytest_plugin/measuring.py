@@ -163,19 +163,20 @@ class OfNumber(_Sentence):
 
 def worst(samples: Sequence[Sample], place: int, limits: Limits) -> Sample:
     """The sample whose value is furthest out, or nearest to a limit; one without a value is worse than any."""
+    return min(samples, key=lambda sample: room(sample, place, limits))
 
-    def room(sample: Sample) -> float:
-        value = sample.values[place]
-        if value is None:
-            return -math.inf
-        if limits.equal is not None:
-            return 0.0 if limits.holds(value) else -1.0
-        if math.isnan(value):
-            return -1e300
-        sides = [] if limits.low is None else [value - limits.low]
-        return min([*sides, *([] if limits.high is None else [limits.high - value])])
 
-    return min(samples, key=room)
+def room(sample: Sample, place: int, limits: Limits) -> float:
+    """How far a value is inside its limits, in its unit; below 0 outside."""
+    value = sample.values[place]
+    if value is None:
+        return -math.inf
+    if limits.equal is not None:
+        return 0.0 if limits.holds(value) else -1.0
+    if math.isnan(value):
+        return -1e300
+    low = math.inf if limits.low is None else value - limits.low
+    return min(low, math.inf if limits.high is None else limits.high - value)
 
 
 def sentence(one: Measurement) -> str:

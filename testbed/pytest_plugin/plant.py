@@ -10,6 +10,8 @@ from collections.abc import Callable, Mapping
 from testbed.pytest_plugin.turn import Turn
 from testbed.rig.emulation import Emulation
 
+_START_S = 30.0
+
 
 class Plant:
     """Disturbances of the water cell, each from the next scan on. The next test begins with a plant as new.
@@ -55,7 +57,7 @@ class Plant:
         self._touched()
         self._turn.run(self._turn.line.disconnect())
         self._owned.restart()
-        self._turn.run(self._turn.line.connect())
+        self._turn.run(self._turn.line.connect(_START_S))
 
     def _order(self, what: str, values: Mapping[str, float | None]) -> None:
         self._owned.order(what, values)

@@ -6,14 +6,12 @@ from pathlib import Path
 from testbed.core.errors import UsageError
 from testbed.fieldbus.controller import Controller
 from testbed.pytest_plugin.pace import Pace, VirtualPace, WallPace
-from testbed.pytest_plugin.settings import Settings
+from testbed.pytest_plugin.settings import IN_PROCESS, Settings
 from testbed.rig.bench import Bench, load_bench
 from testbed.rig.controllers import controller_of
 from testbed.rig.emulation import Child, Emulation, InProcess
 from testbed.rig.locks import is_held
 from testbed.rig.lockstep import START_NS
-
-IN_PROCESS = "in-process"
 
 
 @dataclass(frozen=True, slots=True)

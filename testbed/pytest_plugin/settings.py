@@ -7,9 +7,10 @@ from pathlib import Path
 from typing import Protocol, TypeVar
 
 from testbed.core.errors import UsageError
-from testbed.rig.bench_file import Testing
+from testbed.rig.bench import Bench
 
 _T = TypeVar("_T")
+IN_PROCESS = "in-process"
 _HERE = Path("bench.toml")
 _TRUE, _FALSE = ("1", "true", "yes", "on"), ("", "0", "false", "no", "off")
 
@@ -83,16 +84,22 @@ def asked(options: Options, environment: Mapping[str, str] | None = None, here: 
     )
 
 
-def settled(asked: Asked, test: Testing, folder: Path, seed: int, *, physical: bool) -> Settings:
-    """What holds. test: [test] of the bench file in `folder`; seed: of the bench; physical: whether its PLC is."""
-    kept = folder / test.evidence_dir if test.evidence_dir else None
+def by_of(bench: Bench) -> str:
+    """How tests reach the PLC."""
+    return bench.test.by or ("device" if bench.plc.kind == "physical" else IN_PROCESS)
+
+
+def settled(asked: Asked, bench: Bench) -> Settings:
+    """What holds, the bench file heard."""
+    test = bench.test
+    kept = bench.folder / test.evidence_dir if test.evidence_dir else None
     return Settings(
-        by=test.by or ("device" if physical else "in-process"),
+        by=by_of(bench),
         require_hardware=_first(asked.require_hardware, test.require_hardware),
         allow_physical=asked.allow_physical,
         allow_writes=asked.allow_writes,
         evidence_dir=asked.evidence_dir or kept,
-        seed=_first(asked.seed, seed if test.seed is None else test.seed),
+        seed=_first(asked.seed, bench.seed if test.seed is None else test.seed),
         time_scale=_first(asked.time_scale, test.time_scale),
         lease_timeout_s=_first(asked.lease_timeout_s, test.lease_timeout_s),
     )

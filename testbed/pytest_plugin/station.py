@@ -20,11 +20,11 @@ from testbed.guard.quarantine import quarantine
 from testbed.guard.safe_state import Reached, SafeState, reach_safe_state
 from testbed.guard.stop import stop_of
 from testbed.guard.watchdog import Watchdog
-from testbed.pytest_plugin.line import Line
+from testbed.pytest_plugin.line import PATIENCE_S, Line, MustEnd
 from testbed.pytest_plugin.loop import Loop
-from testbed.pytest_plugin.reach import IN_PROCESS, reach
+from testbed.pytest_plugin.reach import reach
 from testbed.pytest_plugin.sample import Sample
-from testbed.pytest_plugin.settings import Settings
+from testbed.pytest_plugin.settings import IN_PROCESS, Settings
 from testbed.rig.bench import Bench
 from testbed.rig.locks import role_lock
 from testbed.rig.operating import operator_log
@@ -46,14 +46,11 @@ _LEASE_NS = 600 * 10**9
 _RETRY_S = 0.2
 _LEASE_LOOK_S = 5.0
 _MONITOR_S = 0.5
+_START_S = 30.0
 
 
 class NotSafe(TestbedError):
     """The machine did not reach its safe state."""
-
-
-class MustEnd(Exception):  # it says what is so
-    """An E-stop, an interlock or a lost lease ends the run at once."""
 
 
 class Station:
@@ -112,7 +109,8 @@ class Station:
         self.policy: Policy = policy
         guarded = GuardedController(_Noticing(self._raw, self.touched), policy, found.pace.clock)
         self.line = Line(guarded, found.pace, bench.scan_tag, bench.plc.scan_ms / 1000, bench.momentary)
-        self.loop.run(self.line.connect())
+        # An OPC UA server is there a second or two after its process.
+        self.loop.run(self.line.connect(_START_S if found.children else PATIENCE_S))
         stack.callback(lambda: self.loop.run(self.line.disconnect()))
         self.identity: Identity = self.loop.run(self._raw.identify())
         self.line.watchers.append(self._watch)

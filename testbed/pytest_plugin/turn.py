@@ -1,13 +1,13 @@
 """One test's turn at the line: what it measured, and under which names."""
 
 from collections import Counter
-from collections.abc import Coroutine
-from typing import Any, Protocol, TypeVar
+from collections.abc import Callable, Coroutine
+from typing import Any, NoReturn, Protocol, TypeVar
 
 from testbed.core.errors import UsageError
 from testbed.core.measurement import Capture, Limits, Measurement, Outcome
 from testbed.core.tags import DataType, Tag
-from testbed.pytest_plugin.line import Line
+from testbed.pytest_plugin.line import Line, MustEnd
 from testbed.pytest_plugin.loop import Loop
 from testbed.pytest_plugin.picture import Points
 
@@ -22,9 +22,13 @@ class Sink(Protocol):
 
 
 class Turn:
-    """test: node identifier; begun_s: plant time at which the test began, s; sinks: each is told everything."""
+    """test: node identifier; begun_s: plant time at which the test began, s; sinks: each is told everything; end_run:
+    ends the run at once, with a cause.
+    """
 
-    def __init__(self, test: str, loop: Loop, line: Line, sinks: tuple[Sink, ...]) -> None:
+    def __init__(
+        self, test: str, loop: Loop, line: Line, sinks: tuple[Sink, ...], end_run: Callable[[str], NoReturn]
+    ) -> None:
         self.test = test
         self.line = line
         self.measurements: list[Measurement] = []
@@ -32,12 +36,16 @@ class Turn:
         self.begun_s = 0.0 if line.last is None else line.last.time_s
         self._loop = loop
         self._sinks = sinks
+        self._end_run = end_run
         self._names: Counter[str] = Counter()
 
     def run(self, work: Coroutine[Any, Any, _T]) -> _T:
         """Do it in the loop of the wires."""
         __tracebackhide__ = True
-        return self._loop.run(work)
+        try:
+            return self._loop.run(work)
+        except MustEnd as error:
+            self._end_run(str(error))
 
     def name(self, wanted: str) -> str:
         """The name, with a number behind it where the test has used it before: "level", "level #2"."""

@@ -13,9 +13,12 @@ from testbed.fieldbus.readings import readings_of
 from testbed.model import registry
 from testbed.pytest_plugin.line import Line
 from testbed.pytest_plugin.sample import Sample
+from testbed.pytest_plugin.station import Station
+from testbed.pytest_plugin.turn import Turn
 from testbed.record.bodies import decode_body
 from testbed.record.entry import decode_entry
 from testbed.rig.bench import Bench
+from testbed.rig.locks import is_held
 from testbed.rig.paths import Paths
 from testbed.rig.recipe import parameters_of
 from testbed.store.sqlite import LogStore
@@ -68,7 +71,17 @@ class Beside:
         return self._outputs
 
 
-def logged_twin(bench: Bench) -> Twin:
+def twin_of(station: Station, turn: Turn) -> Twin:
+    """The twin for one test."""
+    if station.owned is None and is_held(station.bench, station.bench.twin.name):
+        return _logged_twin(station.bench)
+    beside = Beside(station.bench, turn.line)
+    turn.line.watchers.append(beside)
+    turn.run(turn.line.pass_scans(1))
+    return beside.twin
+
+
+def _logged_twin(bench: Bench) -> Twin:
     """The twin of a bench that runs, as its log says."""
 
     def newest() -> tuple[float, ...]:
