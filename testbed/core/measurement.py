@@ -7,7 +7,7 @@ from enum import Enum
 from testbed.core.tags import Value
 
 MARGIN = 0.05
-"""A value nearer to a limit than this part of the band is marginal: it passes, and is reported."""
+"""A value nearer to a limit than this part is marginal: it passes, and is reported."""
 
 
 class Outcome(Enum):
@@ -46,19 +46,19 @@ class Limits:
             return False
         return (self.low is None or self.low <= value) and (self.high is None or value <= self.high)
 
-    def marginal(self, value: Value, span: float) -> bool:
+    def marginal(self, value: Value) -> bool:
         """Whether a value that keeps the limits is within MARGIN of one of them.
 
-        The band is from limit to limit; where one side is open it is `span`, the tag's whole range.
+        That is a part of the band from limit to limit; where one side is open, of the limit itself.
         """
         if self.equal is not None or not self.holds(value):
             return False
-        if self.low is not None and self.high is not None:
-            span = self.high - self.low
-        near = MARGIN * span
-        return (self.low is not None and value - self.low < near) or (
-            self.high is not None and self.high - value < near
-        )
+        low, high = self.low, self.high
+        if low is not None and high is not None:
+            near = MARGIN * (high - low)
+            return value - low < near or high - value < near
+        limit = low if low is not None else high
+        return limit is not None and abs(value - limit) < MARGIN * abs(limit)
 
     def __str__(self) -> str:
         if self.equal is not None:

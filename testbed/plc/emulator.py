@@ -110,13 +110,17 @@ class Emulator:
         others = {field: value for field, value in self._failed.items() if field != _SENSORS[tag]}
         self._failed = others if shows is None else {**others, _SENSORS[tag]: shows}
 
+    def mend(self) -> None:
+        """From the next scan on the plant is as it was built, and its sensors show what is. It stays where it is."""
+        self.parameters, self._failed = self._as_built, {}
+
     def renew(self, seed: int | None = None, **changes: float | None) -> None:
         """At the next scan plant and program are as at the start, undisturbed, but for `changes` of the parameters.
 
         seed: of the sensors' noise from then on, the one before unless given. Counters and commands stay as they are.
         Raises UsageError as `disturb` does.
         """
-        self.parameters, self._failed = self._as_built, {}
+        self.mend()
         self._seed = self._seed if seed is None else seed
         self.disturb(**changes)
         self._renewed = self.parameters

@@ -2,6 +2,7 @@
 
     {"disturb": {"leak": 0.5, "stuck_valve": null}}     parameters of the plant, from the next scan on
     {"sensor": {"tank2.level": NaN}}                    what a failed sensor shows; null mends it
+    {"mend": {}}                                        no disturbance any more, from the next scan on
     {"renew": {"seed": 7, "volume1": 0.02}}             plant and program as at the start, but for these parameters;
                                                         seed: of the noise, may be left out
 
@@ -14,6 +15,7 @@ import json
 from testbed.core.errors import UsageError
 from testbed.plc.emulator import Emulator
 
+_ORDERS = ("disturb", "sensor", "mend", "renew")
 _MEND = 'send a line such as {"disturb": {"leak": 0.5}}'
 
 
@@ -34,17 +36,17 @@ def _carry_out(emulator: Emulator, line: bytes) -> None:
     if not isinstance(order, dict) or len(order) != 1:
         raise UsageError(f"no order: {line[:80]!r}", _MEND)
     ((what, values),) = order.items()
-    if (
-        what not in ("disturb", "sensor", "renew")
-        or not isinstance(values, dict)
-        or not all(map(_is_value, values.values()))
-    ):
+    if what not in _ORDERS or not isinstance(values, dict) or not all(map(_is_value, values.values())):
         raise UsageError(f"no order: {line[:80]!r}", _MEND)
     if what == "sensor":
         for tag, shows in values.items():
             emulator.fail_sensor(tag, None if shows is None else float(shows))
     elif what == "disturb":
         emulator.disturb(**values)
+    elif what == "mend":
+        if values:
+            raise UsageError(f"no order: {line[:80]!r}", 'send {"mend": {}}')
+        emulator.mend()
     else:
         seed = values.pop("seed", None)
         if seed is not None and not isinstance(seed, int):

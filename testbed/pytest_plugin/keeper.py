@@ -104,6 +104,8 @@ class Keeper:
         with self._signals.held():
             del station.line.watchers[self._own :]  # the test's
             try:
+                if station.owned is not None:
+                    station.owned.order("mend", {})  # the test's own disturbances, which may hold an actuator
                 station.reach_safe_state(settings_of(item))
                 station.stop_watchdog()
             except TestbedError as error:

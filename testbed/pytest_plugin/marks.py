@@ -89,7 +89,7 @@ class Kept:
     def _record(self, sample: Sample, value: Value | None, outcome: Outcome) -> str:
         tag = self._tag
         one = self._turn.blank(f"{tag.name} all the time", tag.name, tag.unit, self._limits)
-        near = value is not None and self._limits.marginal(value, tag.high - tag.low)
+        near = value is not None and self._limits.marginal(value)
         poll = sample.poll
         one = replace(
             one, value=value, outcome=outcome, marginal=near, boot=poll.boot, scan=poll.scan, time_ns=sample.time_ns

@@ -128,7 +128,7 @@ class OfTag(_Sentence):
             raise CannotMeasure(problem, "look at the wire, and whether the device has the tag at its address")
         kept = limits.holds(value)
         outcome = Outcome.PASS if kept else Outcome.FAIL
-        marginal = kept and limits.marginal(value, tag.high - tag.low)
+        marginal = limits.marginal(value)
         one = self._turn.measured(replace(blank, value=value, outcome=outcome, marginal=marginal))
         if not kept:
             raise LimitsBroken(f"{sentence(one)}\n\n{picture(self._turn.points(tag.name), limits, tag.unit)}\n")
@@ -152,8 +152,7 @@ class OfNumber(_Sentence):
             self._turn.measured(replace(blank, detail=problem))
             raise UsageError(problem, "write both in the same unit")
         kept = limits.holds(self._value)
-        span = max(abs(mark) for mark in (limits.low, limits.high) if mark is not None)
-        marginal = kept and limits.marginal(self._value, span)
+        marginal = limits.marginal(self._value)
         outcome = Outcome.PASS if kept else Outcome.FAIL
         one = self._turn.measured(replace(blank, outcome=outcome, marginal=marginal))
         if not kept:

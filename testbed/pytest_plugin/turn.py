@@ -84,6 +84,7 @@ class Turn:
 
 def check_unit(tag: Tag, unit: str | None, *, needed: bool) -> None:
     """Raises UsageError where limits are in another unit than the tag, or in none where one is needed."""
+    __tracebackhide__ = True
     if unit is None and not (needed and tag.unit and tag.type is not DataType.BOOL):
         return
     if unit is None:

@@ -24,17 +24,19 @@ def test_marginal_is_the_last_twentieth_before_a_limit(low: float, width: float,
     limits = Limits(low, low + width)
     value = low + part * width
     if abs(part - MARGIN) > 1e-3 and abs(part - 1 + MARGIN) > 1e-3 and limits.holds(value):
-        assert limits.marginal(value, 1.0) == (part < MARGIN or part > 1 - MARGIN)
+        assert limits.marginal(value) == (part < MARGIN or part > 1 - MARGIN)
 
 
 def test_what_breaks_the_limits_is_not_marginal() -> None:
-    assert not Limits(0.9, 1.1).marginal(1.11, 2.0)
-    assert not Limits(high=1.0).marginal(1.01, 2.0)
+    assert not Limits(0.9, 1.1).marginal(1.11)
+    assert not Limits(high=1.0).marginal(1.01)
 
 
-def test_an_open_side_measures_its_margin_by_the_range_of_the_tag() -> None:
-    assert Limits(low=0.9).marginal(0.99, 2.0)
-    assert not Limits(low=0.9).marginal(1.01, 2.0)
+def test_where_a_side_is_open_the_margin_is_a_part_of_the_limit() -> None:
+    assert Limits(low=1.0).marginal(1.04)
+    assert not Limits(low=1.0).marginal(1.06)
+    assert Limits(high=-1.0).marginal(-1.04)
+    assert not Limits(high=0.05).marginal(0.0)
 
 
 def test_a_failed_sensor_keeps_no_limits() -> None:
@@ -46,7 +48,7 @@ def test_a_failed_sensor_keeps_no_limits() -> None:
 def test_true_is_compared_as_it_is() -> None:
     assert Limits(equal=True).holds(True)
     assert not Limits(equal=True).holds(False)
-    assert not Limits(equal=True).marginal(True, 1.0)
+    assert not Limits(equal=True).marginal(True)
 
 
 @pytest.mark.parametrize(

@@ -93,7 +93,11 @@ def test_a_line_is_an_order_and_its_answer_names_the_scan(cell: Emulator) -> Non
     assert json.loads(obey(cell, b'{"sensor": {"tank2.level": NaN}}\n')) == {"scan": 3}
     scans(cell, 1)
     assert cell.image.snapshot()["interlock.pump"] is True
-    assert json.loads(obey(cell, b'{"renew": {"volume1": 0.02}}\n')) == {"scan": 4}
+    assert json.loads(obey(cell, b'{"mend": {}}\n')) == {"scan": 4}
+    assert cell.parameters == CellParameters(noise=0.0)
+    scans(cell, 1)
+    assert not math.isnan(cell.image.snapshot()["tank2.level"])
+    assert json.loads(obey(cell, b'{"renew": {"volume1": 0.02}}\n')) == {"scan": 5}
     scans(cell, 1)
     assert shown(cell, ["tank1.level"]) == pytest.approx([0.2])
 
@@ -114,6 +118,8 @@ def test_a_line_is_an_order_and_its_answer_names_the_scan(cell: Emulator) -> Non
         b'{"disturb": {"noise": NaN}}\n',
         b'{"sensor": {"pump.speed": 1}}\n',
         b'{"explode": {}}\n',
+        b'{"mend": {"leak": 1}}\n',
+        b'{"renew": {"seed": 0.5}}\n',
         b"\xff\xfe\n",
     ],
 )
