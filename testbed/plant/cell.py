@@ -80,7 +80,8 @@ class CellParameters:
         }
         for name, (low, high) in limits.items():
             value = getattr(self, name)
-            if value is not None and not low <= value <= high:
+            may_be_none = name.startswith("stuck_") and value is None
+            if not may_be_none and (value is None or not low <= value <= high):
                 raise UsageError(f"water cell: {name} = {value!r}", f"give a value from {low:g} to {high:g}")
 
 

@@ -27,6 +27,14 @@ _COMMANDS: dict[str, Value] = {
 }
 
 
+_SENSORS = {
+    "tank1.level": "level1",
+    "tank2.level": "level2",
+    "pump.flow": "flow",
+    "pump.pressure": "pressure",
+    "tank2.temperature": "temperature",
+}
+
 SPARE = "spare."
 """Memory that no program uses: any tag whose name begins so. It holds what was last written to it, at first zero."""
 
@@ -51,8 +59,11 @@ class Emulator:
             raise UsageError(f"scan period {scan_s!r} s", "give a period above 0 and up to 60 seconds")
         if not 0 <= boot <= COUNTER_MASK:
             raise UsageError(f"boot counter {boot!r}", "give a number from 0 to 4294967295")
-        self.parameters = parameters or CellParameters()
+        self.parameters = self._as_built = parameters or CellParameters()
         self.scan_s = scan_s
+        self._seed = seed
+        self._failed: Mapping[str, float] = {}
+        self._renewed: CellParameters | None = None
         self._boot = boot
         self._count = 0
         self._state = initial(self.parameters, seed)
@@ -74,7 +85,9 @@ class Emulator:
         """One cycle. It publishes the inputs as read in this scan, and the flags as judged from them."""
         self._commands["control.reset"] = False  # a push button: true in the scan in which it was written
         self._commands.update(self.image.take_writes())
-        measured = measure(self.parameters, self._state)
+        if self._renewed is not None:
+            self._state, self._memory, self._renewed = initial(self._renewed, self._seed), Memory(), None
+        measured = replace(measure(self.parameters, self._state), **self._failed)
         self._memory, outputs, flags = scan(self._memory, self._inputs(measured), self.scan_s)
         self._state = step(self.parameters, self._state, outputs, self.scan_s)
         self._count = (self._count + 1) & COUNTER_MASK
@@ -86,6 +99,31 @@ class Emulator:
             self.parameters = replace(self.parameters, **changes)  # type: ignore[arg-type]  # checked by the class
         except TypeError as error:
             raise UsageError(f"water cell: {error}", "name a parameter of the cell, such as leak") from error
+
+    def fail_sensor(self, tag: str, shows: float | None) -> None:
+        """From the next scan on a sensor shows one value, NaN for a broken wire; None mends it.
+
+        Raises UsageError for a tag that is no sensor.
+        """
+        if tag not in _SENSORS:
+            raise UsageError(f"{tag} is no sensor of the water cell", f"the sensors are {', '.join(_SENSORS)}")
+        others = {field: value for field, value in self._failed.items() if field != _SENSORS[tag]}
+        self._failed = others if shows is None else {**others, _SENSORS[tag]: shows}
+
+    def mend(self) -> None:
+        """From the next scan on the plant is as it was built, and its sensors show what is. It stays where it is."""
+        self.parameters, self._failed = self._as_built, {}
+
+    def renew(self, seed: int | None = None, **changes: float | None) -> None:
+        """At the next scan plant and program are as at the start, undisturbed, but for `changes` of the parameters.
+
+        seed: of the sensors' noise from then on, the one before unless given. Counters and commands stay as they are.
+        Raises UsageError as `disturb` does.
+        """
+        self.mend()
+        self._seed = self._seed if seed is None else seed
+        self.disturb(**changes)
+        self._renewed = self.parameters
 
     def _inputs(self, measured: Measurements) -> Inputs:
         c = self._commands

@@ -22,6 +22,7 @@ from testbed.rig.bench_file import (
     Plc,
     Reader,
     TagTable,
+    Testing,
     Twin,
     serves,
 )
@@ -67,6 +68,7 @@ class Bench:
     anchor: Anchor
     chain: Chain
     pages: Pages
+    test: Testing
     safety: Safety
 
     @property
@@ -149,6 +151,7 @@ def _convert(content: BenchFile, file: TomlFile, folder: Path, port_shift: int) 
         anchor=content.anchor,
         chain=chain.model_copy(update={"port": chain.port + shift}) if chain.kind == "anvil" else chain,
         pages=content.pages.model_copy(update={"port": content.pages.port + shift}),
+        test=content.test,
         safety=content.safety,
     )
 

@@ -228,6 +228,25 @@ class Pages(Section):
     port: Port = 8080
 
 
+class Testing(Section):
+    """[test]: how the pytest plugin uses the bench; its options and TESTBED_... variables go before.
+
+    by: how tests reach the PLC; unless given "in-process" for an emulated one, "device" for a physical one. time_scale:
+    seconds of an emulated plant in a second of the wall, behind a wire; seed: of its noise, that of [bench] unless
+    given; stands_in: bench file of an emulated PLC that stands for the physical one, and is started for the tests;
+    evidence_dir: folder, relative to the bench file; require_hardware: a skip is a failure; lease_timeout_s: how long
+    to wait for a shared bench.
+    """
+
+    by: Literal["in-process", "modbus", "modbus-tls", "modbus-rtu", "opcua", "device"] | None = None
+    time_scale: float = Field(default=1.0, ge=0.1, le=100.0, description="a number from 0.1 to 100")
+    seed: int | None = Field(default=None, ge=0, lt=2**64, description="a whole number, 0 or more")
+    stands_in: Text = ""
+    evidence_dir: Text = ""
+    require_hardware: bool = False
+    lease_timeout_s: float = Field(default=0.0, ge=0, le=86_400, description="a time, 0..86400 s")
+
+
 class BenchFile(Section):
     """The whole file."""
 
@@ -242,4 +261,5 @@ class BenchFile(Section):
     anchor: Anchor = Anchor()
     chain: Chain = Chain()
     pages: Pages = Pages()
+    test: Testing = Testing()
     safety: Safety = Safety()

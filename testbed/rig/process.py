@@ -2,9 +2,7 @@
 
 import asyncio
 import logging
-import os
 import signal
-import sys
 from collections.abc import Callable
 from contextlib import suppress
 from functools import partial
@@ -16,8 +14,9 @@ from testbed.rig.bench import Bench
 from testbed.rig.failing import arm_failpoints
 from testbed.rig.locks import role_lock, role_names
 from testbed.rig.logs import check_real
+from testbed.rig.parent import Parent
 from testbed.rig.paths import Paths
-from testbed.rig.roles.role import Role
+from testbed.rig.roles.role import Obeys, Role
 from testbed.rig.status import Status, newest_block, running_node
 from testbed.store.sqlite import LogStore
 
@@ -29,7 +28,8 @@ _WAIT_S = 0.05
 async def run_role(bench: Bench, role: str, *, with_parent: bool = False, time_scale: float = 1.0) -> None:
     """Run `role` until SIGTERM or SIGINT, or until standard input ends where the process lives with its parent.
 
-    time_scale: seconds of the emulated plant in a second of the wall.
+    time_scale: seconds of the emulated plant in a second of the wall. With its parent it also takes orders, where the
+    role has any: rig/parent.py.
     Raises UsageError for an unknown role, one that runs already, or a simulated bench; StoreError when its log is not
     what it left.
     """
@@ -39,12 +39,7 @@ async def run_role(bench: Bench, role: str, *, with_parent: bool = False, time_s
     loop = asyncio.get_running_loop()
     for number in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(number, stopping.set)
-    if with_parent:
-        try:
-            loop.add_reader(sys.stdin.fileno(), _stop_at_end, sys.stdin.fileno(), stopping)
-        except (OSError, ValueError) as error:  # a file, as /dev/null is, never waits; or there is no standard input
-            mend = "start it with a pipe on standard input, or leave --with-parent out"
-            raise UsageError(f"--with-parent: standard input cannot be waited on: {error}", mend) from None
+    parent = Parent(stopping) if with_parent else None
     check_real(bench)
     arm_failpoints(role)
     with role_lock(bench, role):
@@ -52,15 +47,11 @@ async def run_role(bench: Bench, role: str, *, with_parent: bool = False, time_s
         try:
             built = await _build(bench, role, stopping, status, time_scale)
             if built is not None:
+                if parent is not None and isinstance(built, Obeys):
+                    parent.obey = built.obey
                 await _drive(built, stopping, status)
         finally:
             status.clear()
-
-
-def _stop_at_end(descriptor: int, stopping: asyncio.Event) -> None:
-    if not os.read(descriptor, 1):
-        asyncio.get_running_loop().remove_reader(descriptor)  # an ended stream stays readable
-        stopping.set()
 
 
 async def _drive(role: Role, stopping: asyncio.Event, status: Status) -> None:

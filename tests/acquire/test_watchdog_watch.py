@@ -19,6 +19,7 @@ from testbed.core.bodies import (
     State,
 )
 from testbed.core.clock import VirtualClock
+from testbed.core.identity import Identity
 from testbed.fieldbus.poll import Poll
 from testbed.fieldbus.registers import as_read, encode
 from testbed.rig.bench import load_bench

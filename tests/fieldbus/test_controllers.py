@@ -16,6 +16,7 @@ from typing import Protocol
 import pytest
 
 from testbed.core.errors import DeviceError, DeviceRefused, UsageError
+from testbed.core.identity import Identity
 from testbed.core.tags import ByteOrder, DataType, ModbusAddress, ModbusTable, Tag, Value
 from testbed.fieldbus.controller import Controller
 from testbed.fieldbus.modbus_access import Access
@@ -26,6 +27,7 @@ from testbed.fieldbus.modbus_transports import RtuOverTcp, Serial, Tcp, Tls
 from testbed.fieldbus.registers import decode
 from testbed.keys.certificates import role_of
 from testbed.plc.image import ProcessImage
+from testbed.plc.local import LocalController
 from tests.fieldbus.certificates import certified
 from tests.fieldbus.opcua_devices import House, OpcUaWays
 from tests.fieldbus.ptys import cable
@@ -177,7 +179,30 @@ async def _held(device: "OverTcp | OnLine") -> AsyncIterator[None]:
 
 OPCUA = OpcUaWays()
 
+
+class Here(Image):
+    """A PLC in this process: there is no server, and nothing to stop."""
+
+    async def start(self) -> None:
+        raise NotImplementedError
+
+    async def stop(self) -> None:
+        raise NotImplementedError
+
+    def scan(self) -> None:
+        """Its image is set by `show`."""
+
+
+@asynccontextmanager
+async def in_process(tags: Sequence[Tag], served: Sequence[Tag], counted: bool) -> AsyncIterator[Device]:
+    """No wire at all."""
+    device = Here(served)
+    device.controller = LocalController(tags, device, Identity("Attestbed"), *counters(counted))
+    yield device
+
+
 IMPLEMENTATIONS = (
+    Implementation("in-process", in_process, stops=False),
     Implementation("modbus-tcp", tcp),
     Implementation("modbus-tls", tls),
     Implementation("modbus-rtu", rtu),

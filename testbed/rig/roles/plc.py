@@ -5,6 +5,7 @@ from testbed.fieldbus.modbus_server import ModbusServer
 from testbed.fieldbus.opcua_server import OpcUaServer
 from testbed.plant.cell import CellParameters
 from testbed.plc.emulator import Emulator
+from testbed.plc.orders import obey
 from testbed.plc.thread import ScanThread
 from testbed.rig.bench import Bench
 from testbed.rig.boot import count_boot
@@ -59,6 +60,10 @@ class PlcRole:
         if self._real_time:
             self._thread.stop()
         await self._servers.stop()
+
+    def obey(self, line: bytes) -> bytes:
+        """Disturb the plant, as plc/orders.py says; the answer."""
+        return obey(self.emulator, line)
 
     def facts(self) -> Facts:
         image = self.emulator.image.snapshot()

@@ -1,6 +1,6 @@
 """What every role is: started once, stepped again and again, and stopped. `step` never waits for another role."""
 
-from typing import Protocol
+from typing import Protocol, runtime_checkable
 
 from testbed.core.clock import Clock
 from testbed.tlog.sequencer import Log
@@ -18,6 +18,13 @@ class Role(Protocol):
     async def step(self) -> None: ...
     async def stop(self) -> None: ...
     def facts(self) -> Facts: ...
+
+
+@runtime_checkable
+class Obeys(Protocol):
+    """A role that takes orders from the process that started it: a line each, answered by a line."""
+
+    def obey(self, line: bytes) -> bytes: ...
 
 
 class Publishing:
