@@ -16,7 +16,8 @@ _WIDTH, _HEIGHT = 480, 200
 _LEFT, _RIGHT, _TOP, _BOTTOM = 56, 12, 26, 30
 _MOST = 400
 """Columns of samples; where there are more, each shows its least and its largest."""
-_TICKS = 4
+_ACROSS, _UP = 7, 4
+"""Marks on an axis, at most about so many."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,7 +47,7 @@ def plot(capture: Capture, tag: str, measurements: Sequence[Measurement]) -> str
     parts = [
         f'<svg viewBox="0 0 {_WIDTH} {_HEIGHT}" role="img" aria-label="{_text(f"{title} over time")}">',
         f'<text class="title" x="4" y="16">{_text(title)}</text>',
-        *_grid(across, up),
+        *_grid(across, up, truths=all(isinstance(value, bool | None) for value in capture.column(tag))),
         *_limits([one.limits for one in own], up),
         *(f'<polyline class="signal" points="{points}"/>' for points in _lines(samples, across, up)),
         *_marks(capture, own, across, up),
@@ -68,27 +69,30 @@ def _bounds(limits: Limits) -> Iterator[tuple[str, float]]:
 
 def _vertical(values: Sequence[float]) -> _Scale:
     low, high = min(values, default=0.0), max(values, default=1.0)
+    if {low, high} <= {0.0, 1.0}:
+        low, high = 0.0, 1.0  # truths, mostly
     room = (high - low) * 0.08 or abs(high) * 0.05 or 1.0
     return _Scale(low - room, high + room, _HEIGHT - _BOTTOM, _TOP)
 
 
-def _ticks(low: float, high: float) -> list[float]:
+def _ticks(low: float, high: float, most: int) -> list[float]:
     """Round numbers between low and high."""
-    rough = (high - low) / _TICKS
+    rough = (high - low) / most
     power = 10.0 ** math.floor(math.log10(rough))
     step = next(factor * power for factor in (1, 2, 5, 10) if factor * power >= rough * 0.999)
     first = math.ceil(low / step)
-    return [number * step for number in range(first, first + 2 * _TICKS) if number * step <= high]
+    return [number * step for number in range(first, first + 2 * most) if number * step <= high]
 
 
-def _grid(across: _Scale, up: _Scale) -> Iterator[str]:
-    for value in _ticks(up.low, up.high):
+def _grid(across: _Scale, up: _Scale, *, truths: bool) -> Iterator[str]:
+    for value in (0.0, 1.0) if truths else _ticks(up.low, up.high, _UP):
         y = up(value)
+        said = str(bool(value)).lower() if truths else words.number(value)
         yield f'<line class="grid" x1="{_LEFT}" x2="{_WIDTH - _RIGHT}" y1="{y}" y2="{y}"/>'
-        yield f'<text class="tick" x="{_LEFT - 6}" y="{y + 4:g}" text-anchor="end">{words.number(value)}</text>'
-    for value in _ticks(across.low, across.high):
+        yield f'<text class="tick" x="{_LEFT - 6}" y="{y + 4:g}" text-anchor="end">{said}</text>'
+    for value in _ticks(across.low, across.high, _ACROSS):
         yield f'<text class="tick" x="{across(value)}" y="{_HEIGHT - 12}" text-anchor="middle">{value:g}</text>'
-    yield f'<text class="tick" x="{_WIDTH - _RIGHT}" y="16" text-anchor="end">s</text>'
+    yield f'<text class="tick" x="{_WIDTH - 4}" y="{_HEIGHT - 2}" text-anchor="end">s</text>'
 
 
 def _limits(limits: Sequence[Limits], up: _Scale) -> Iterator[str]:

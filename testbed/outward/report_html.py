@@ -23,7 +23,7 @@ dd{margin:0;min-width:0;overflow-wrap:anywhere}
 @media(max-width:560px){dl{grid-template-columns:1fr}dd{margin-bottom:6px}}
 details{background:var(--card);border:1px solid var(--line);border-radius:8px;margin:8px 0;padding:0 12px}
 summary{display:flex;gap:10px;align-items:baseline;padding:9px 0;cursor:pointer}summary code{flex:1;min-width:0;\
-overflow-wrap:anywhere}
+overflow-wrap:anywhere}summary::before{content:"\\25b8";color:var(--soft)}details[open]>summary::before{content:"\\25be"}
 code,pre,td.n{font-family:ui-monospace,monospace;font-size:.88rem}pre{white-space:pre;overflow-x:auto;margin:0 0 10px}
 .PASS,.good{color:var(--good)}.FAIL,.ERROR,.TIMEOUT,.bad{color:var(--bad)}.SKIP{color:var(--skip)}b{white-space:nowrap}
 .wide{overflow-x:auto;margin-bottom:10px}table{border-collapse:collapse;width:100%}th{text-align:left;font-weight:600;\
@@ -34,7 +34,9 @@ svg{width:100%;height:auto;background:var(--page);border:1px solid var(--line);b
 sans-serif}svg text{fill:var(--text)}svg .title{font-size:13px;font-weight:600}svg .tick{fill:var(--soft)}
 svg .grid{stroke:var(--line)}svg line.limit{stroke:var(--limit);stroke-dasharray:5 4}svg text.limit{fill:var(--limit)}
 svg .signal{fill:none;stroke:var(--signal);stroke-width:1.8;stroke-linejoin:round;stroke-linecap:round}
-svg circle{stroke:var(--page);stroke-width:1.5}svg .good{fill:var(--good)}svg .bad{fill:var(--bad)}"""
+\
+@media(max-width:560px){svg{font-size:14px}svg .title{font-size:16px}}svg circle{stroke:var(--page);stroke-width:1.5}\
+svg .good{fill:var(--good)}svg .bad{fill:var(--bad)}"""
 
 _POLICY = "default-src 'none'; style-src 'unsafe-inline'"
 
@@ -104,7 +106,7 @@ def _without_outcome(report: RunReport) -> Iterator[Line]:
 def _inside(report: RunReport, test: str) -> Iterator[Line]:
     if measured := report.of(test):
         yield Line('<div class="wide"><table>', test)
-        yield Line("<tr><th>measured</th><th>value</th><th>limits</th><th>outcome</th><th>scan</th></tr>", test)
+        yield Line("<tr><th>outcome</th><th>measured</th><th>value</th><th>limits</th><th>scan</th></tr>", test)
         yield from (Line(_row(one), words.about(one)) for one in measured)
         yield Line("</table></div>", test)
     for kept in report.captures:
@@ -119,9 +121,8 @@ def _row(one: Measurement) -> str:
     why = f" {_text(one.detail)}" if one.detail else ""
     kind = "good" if one.outcome is Outcome.PASS else "bad"
     return (
-        f'<tr><td>{_text(one.name)}{tag}</td><td class="n">{words.shown(one.value)}{unit}</td>'
-        f'<td class="n">{_text(str(one.limits))}{unit}</td>'
-        f'<td><b class="{kind}">{one.outcome.value}{marginal}</b>{why}</td>'
+        f'<tr><td><b class="{kind}">{one.outcome.value}{marginal}</b>{why}</td><td>{_text(one.name)}{tag}</td>'
+        f'<td class="n">{words.shown(one.value)}{unit}</td><td class="n">{_text(str(one.limits))}</td>'
         f'<td class="n">{"" if one.scan is None else one.scan}</td></tr>'
     )
 
