@@ -34,7 +34,6 @@ svg{width:100%;height:auto;background:var(--page);border:1px solid var(--line);b
 sans-serif}svg text{fill:var(--text)}svg .title{font-size:13px;font-weight:600}svg .tick{fill:var(--soft)}
 svg .grid{stroke:var(--line)}svg line.limit{stroke:var(--limit);stroke-dasharray:5 4}svg text.limit{fill:var(--limit)}
 svg .signal{fill:none;stroke:var(--signal);stroke-width:1.8;stroke-linejoin:round;stroke-linecap:round}
-\
 @media(max-width:560px){svg{font-size:14px}svg .title{font-size:16px}}svg circle{stroke:var(--page);stroke-width:1.5}\
 svg .good{fill:var(--good)}svg .bad{fill:var(--bad)}"""
 

@@ -20,7 +20,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from types import TracebackType
 
-from testbed.core.bodies import TestManifest
+from testbed.core.bodies import Body, TestManifest
 from testbed.core.clock import Clock, SystemClock
 from testbed.core.entropy import Entropy, SystemEntropy
 from testbed.core.entry import Kind
@@ -28,6 +28,7 @@ from testbed.core.errors import InvalidData, StoreError, TestbedError, UsageErro
 from testbed.core.measurement import Capture, Measurement
 from testbed.core.run import Case, Ended, RunEnd, RunFacts, SafeState
 from testbed.outward.capture_parquet import decode_capture, encode_capture
+from testbed.record.bodies import decode_body
 from testbed.record.entry import decode_entry
 from testbed.record.manifest import (
     MANIFEST,
@@ -277,20 +278,25 @@ def _log(means: _Means, run: str, pairs: Pairs) -> int:
     if not means.simulated:
         check_real(bench)
     with operator_log(bench, means.clock, means.entropy, simulated=means.simulated) as log:
-        before = _logged_runs(bench).get(run)
-        return log.append([(run, TestManifest(pairs))]).first_index if before is None else before
+        index, before = _logged_runs(bench).get(run, (0, None))
+        if before is None:
+            return log.append([(run, TestManifest(pairs))]).first_index
+    if before != TestManifest(pairs):
+        mend = "leave the record as it is: `testbed verify` says what differs from it"
+        raise StoreError(f"record {index} of the operator's log holds another run of the name {run}", mend)
+    return index
 
 
 def _is_ready(bench: Bench) -> bool:
     return Paths(bench.data).log(bench.operator.name).is_file()
 
 
-def _logged_runs(bench: Bench) -> dict[str, int]:
-    """Runs that the operator's log holds, with the index of each one's record."""
-    runs: dict[str, int] = {}
+def _logged_runs(bench: Bench) -> dict[str, tuple[int, Body]]:
+    """Runs that the operator's log holds, with the index and the body of each one's first record."""
+    runs: dict[str, tuple[int, Body]] = {}
     with suppress(StoreError, InvalidData), LogStore.read(Paths(bench.data).log(bench.operator.name)) as store:
         for row in store.rows():
             entry = decode_entry(row.entry)
-            if entry.kind is Kind.TEST:
-                runs[entry.source] = row.index
+            if entry.kind is Kind.TEST and row.body is not None:
+                runs.setdefault(entry.source, (row.index, decode_body(entry.kind, row.body)))
     return runs

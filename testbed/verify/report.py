@@ -5,7 +5,7 @@ anchor above it and on the trust file; nothing in the report itself is believed 
 """
 
 import json
-from collections.abc import Collection, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field, replace
 
@@ -25,8 +25,6 @@ from testbed.verify.verdict import Checked
 _JOURNAL = "run.jsonl"
 _MOST = 12
 """Findings for one file; more say nothing that these do not."""
-
-_EMPTY = sha256(b"")
 
 _WORDS = {
     What.ALTERED: "it is not the line that the run left",
@@ -114,28 +112,23 @@ def check_report(trust: Trust, checked: Checked, found: Mapping[str, bytes]) -> 
 
 
 def _entry_of(logs: Sequence[CheckedLog], found: Mapping[str, bytes]) -> tuple[CheckedLog, Logged] | None:
-    """The test record that has most in common with the files; of equal ones, that which they name."""
+    """The test record that most of the files belong to; of equal ones, that which they name.
+
+    A file belongs to a run if it is as it was logged and has the run's name in it: others may be alike in two runs.
+    Where every file was edited, what they name is all that there is to go by.
+    """
     hashes = {name: sha256(data) for name, data in found.items()}
-    texts = {name: {sha256(line) for line in lines_of(data)} for name, data in found.items()}
     named = _named_runs(found)
-    best: tuple[int, bool, int] = (0, False, 0)
-    chosen = None
+    ranked: list[tuple[tuple[int, bool, int], CheckedLog, Logged]] = []
     for log in logs:
         for record in log.genuine.values():
             if isinstance(record.body, TestManifest):
-                entry = _taken_apart(record, record.body)
-                score = sum(hashes.get(name) == digest != _EMPTY for name, digest in entry.files.items())
-                if score == 0 and entry.run in named:
-                    # Each file was edited: its name and some of its lines are all that it can be known by.
-                    score = int(any(_is_akin(texts.get(name, ()), lines) for name, lines in entry.lines.items()))
-                rank = (score, entry.run in named, -record.index)
-                if score and (chosen is None or rank > best):
-                    best, chosen = rank, (log, entry)
-    return chosen
-
-
-def _is_akin(texts: Collection[bytes], lines: Sequence[tuple[str, bytes]]) -> bool:
-    return any(digest in texts for _, digest in lines)
+                entry, run = _taken_apart(record, record.body), record.entry.source
+                own = (name for name, digest in entry.files.items() if hashes.get(name) == digest)
+                score = sum(run.encode() in found[name] for name in own)
+                if score or run in named:
+                    ranked.append(((score, run in named, -record.index), log, entry))
+    return max(ranked, key=lambda one: one[0])[1:] if ranked else None
 
 
 def _named_runs(found: Mapping[str, bytes]) -> set[str]:
