@@ -177,7 +177,11 @@ def _verify(commands: _Commands) -> None:
     command = commands.add_parser(
         "verify",
         help="prove whether anything was falsified, and where",
-        description="Checks logs, tiles, twin, anchors and chain of a bench against a trust file. Writes nothing.",
+        description="Checks logs, tiles, twin, anchors and chain of a bench against a trust file; with REPORT, whether"
+        " this report of a test run is the one that was run. Writes nothing.",
+    )
+    command.add_argument(
+        "report", nargs="?", type=Path, metavar="REPORT", help="folder that a test run left, or its manifest.json"
     )
     _bench(command)
     command.add_argument(

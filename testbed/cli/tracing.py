@@ -26,21 +26,26 @@ def trace_as_text(found: Trace, tags: Sequence[Tag]) -> str:
         f"entry       {record.entry_data.hex()}",
         f"leaf        {found.leaf.hex()}   SHA-256(00 || entry)",
     ]
+    lines += [f"path        {digest.hex()}" for digest in found.path]
+    if found.checkpoint is not None and not found.path:
+        lines.append("path        empty: the only leaf")
+    return "\n".join([*lines, *anchored(found)])
+
+
+def anchored(found: Trace) -> list[str]:
+    """What stands above a record: checkpoint, transaction, block, and between which blocks it was logged."""
     if found.checkpoint is None:
-        lines.append("checkpoint  pending: no confirmed anchor covers this record yet")
-        return "\n".join([*lines, _logged(found)])
-    lines += [f"path        {digest.hex()}" for digest in found.path] or ["path        empty: the only leaf"]
-    size = found.checkpoint.size
-    lines.append(f"checkpoint  {found.checkpoint.origin}, size {size}, root {found.checkpoint.root.hex()}")
-    if found.anchor is None:
+        return ["checkpoint  pending: no confirmed anchor covers this record yet", _logged(found)]
+    size, anchor = found.checkpoint.size, found.anchor
+    lines = [f"checkpoint  {found.checkpoint.origin}, size {size}, root {found.checkpoint.root.hex()}"]
+    if anchor is None:
         lines.append("block       not seen: the chain could not be read, or holds another one; see the findings")
     else:
-        anchor = found.anchor
         lines += [
             f"transaction 0x{anchor.transaction.hex()}   {anchor.gas} gas for {anchor.records} records",
             f"block       {anchor.block}, 0x{anchor.block_hash.hex()}, {_utc(anchor.time)}",
         ]
-    return "\n".join([*lines, _logged(found)])
+    return [*lines, _logged(found)]
 
 
 def _logged(found: Trace) -> str:

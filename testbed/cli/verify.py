@@ -1,4 +1,4 @@
-"""`testbed verify`: the verdict, with its findings; or one record through every layer."""
+"""`testbed verify`: the verdict, with its findings; or one record through every layer; or a report of a test run."""
 
 import argparse
 import asyncio
@@ -7,11 +7,13 @@ import time
 from dataclasses import asdict
 from pathlib import Path
 
+from testbed.cli.finding import findings_as_json, print_findings
 from testbed.cli.near import near
 from testbed.cli.options import bench_of, trust_of
+from testbed.cli.reporting import check_and_print
 from testbed.cli.tracing import trace_as_json, trace_as_text
 from testbed.core.errors import UsageError
-from testbed.core.finding import Finding, Verdict
+from testbed.core.finding import Verdict
 from testbed.rig.auditing import audit
 from testbed.rig.bench import Bench
 from testbed.verify.trace import trace
@@ -34,6 +36,10 @@ def execute(options: argparse.Namespace) -> int:
         return Verdict.INCONCLUSIVE.exit_code
     if options.log is not None and options.record is None:
         raise UsageError("--log goes with --record", "name a record of that log as well, such as --record cell 17")
+    if options.report is not None:
+        if options.record is not None:
+            raise UsageError("--record does not go with a report", "leave one of them out")
+        return check_and_print(bench, file, options.report, as_json=options.json)
     begun = time.monotonic()
     checked = asyncio.run(audit(bench, file))
     report = checked.report
@@ -47,7 +53,7 @@ def execute(options: argparse.Namespace) -> int:
         if options.json:
             print(json.dumps({"verdict": report.verdict.value, **trace_as_json(found)}))
         else:
-            _print_verdict(report)
+            print_findings(report.verdict, report.findings)
             print(trace_as_text(found, bench.tags))
         return report.verdict.exit_code
     if options.json:
@@ -68,7 +74,7 @@ def _say_unchecked(file: Path, *, as_json: bool) -> None:
 
 def print_report(bench: Bench, report: Report, seconds: float) -> None:
     """The report for a person."""
-    _print_verdict(report)
+    print_findings(report.verdict, report.findings)
     print()
     beside = _beside(report)
     for standing in report.standings:
@@ -110,20 +116,10 @@ def _count(number: int, what: str) -> str:
     return f"{number} {what}" if number == 1 else f"{number} {what}s"
 
 
-def _print_verdict(report: Report) -> None:
-    print(report.verdict.value)
-    for finding in report.findings:
-        print(f"  {near(_finding(finding))}")
-
-
 def _not_checked(bench: Bench, report: Report) -> list[str]:
     """Logs of the bench that the trust file does not name."""
     checked = {standing.origin for standing in report.standings}
     return [origin for name in bench.logs if (origin := bench.origin(name)) not in checked]
-
-
-def _finding(finding: Finding) -> str:
-    return f"{finding.what.value}, layer {finding.layer.value}: {finding.where}\n      {finding.detail}"
 
 
 def _standing(one: Standing, *, newest: bool) -> str:
@@ -147,14 +143,10 @@ def _gas(report: Report) -> str:
 
 
 def _as_json(report: Report) -> dict[str, object]:
-    findings = [
-        {**asdict(one), "what": one.what.value, "layer": one.layer.value, "verdict": one.verdict.value}
-        for one in report.findings
-    ]
     standings = [{**asdict(one), "role": one.role.value, "pending": one.pending} for one in report.standings]
     return {
         "verdict": report.verdict.value,
-        "findings": findings,
+        "findings": findings_as_json(report.findings),
         "logs": standings,
         "replayed": report.replayed,
         "anchors": report.blocks,

@@ -28,6 +28,7 @@ class Layer(Enum):
     PLC = "plc or wire"
     ANCHOR = "anchor"
     CHAIN = "chain"
+    REPORT = "report"
 
 
 class What(Enum):

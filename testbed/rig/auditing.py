@@ -14,6 +14,7 @@ from testbed.core.tags import Tag
 from testbed.fieldbus.readings import readings_of
 from testbed.keys.ed25519 import VerifierKey
 from testbed.model import registry
+from testbed.record.manifest import MANIFEST
 from testbed.record.schema import decode_parameters
 from testbed.rig import trust as trust_file
 from testbed.rig.bench import Bench
@@ -23,6 +24,7 @@ from testbed.rig.status import running_node
 from testbed.verify.evidence import Evidence
 from testbed.verify.gather import gather
 from testbed.verify.replay import ApprovedModel
+from testbed.verify.report import CheckedReport, check_report
 from testbed.verify.trust import (
     Agreement,
     LogRole,
@@ -44,6 +46,30 @@ async def audit(bench: Bench, trust: Path) -> Checked:
             "name the trust file and the bench file of one bench",
         )
     return check(trusted, await evidence_of(bench, trusted), approved_model)
+
+
+async def audit_report(bench: Bench, trust: Path, report: Path) -> tuple[CheckedReport, Checked]:
+    """Check the report of a test run, a folder or its manifest, and the bench that it stands on. Writes nothing.
+
+    Raises UsageError for a bad trust file, and where there is no report.
+    """
+    files = read_report(report)
+    checked = await audit(bench, trust)
+    return check_report(auditor(trust_file.load_trust(trust)), checked, files), checked
+
+
+def read_report(report: Path) -> dict[str, bytes]:
+    """Every file of a report by its name, seen from the report's folder."""
+    folder = report if report.is_dir() else report.parent
+    if report != folder and (report.name != MANIFEST or not report.is_file()):
+        mend = f"name the folder that a test run left, or its {MANIFEST}"
+        raise UsageError(f"{report} is no report of a test run", mend)
+    files = {path.relative_to(folder).as_posix(): path.read_bytes() for path in folder.rglob("*") if path.is_file()}
+    runs = sorted({name.partition("/")[0] for name in files if name.endswith(f"/{MANIFEST}")})
+    if not files or (MANIFEST not in files and runs):
+        there = f"there are {', '.join(runs)}" if runs else "a test run leaves one where --evidence-dir says"
+        raise UsageError(f"{folder} holds no report itself", f"name the folder of one run: {there}")
+    return files
 
 
 async def evidence_of(bench: Bench, trusted: Trust) -> Evidence:

@@ -36,6 +36,7 @@ BREAKS = (
         id="prometheus_client",
     ),
     pytest.param("rig/bench.py", "import rich.table", "Screens: rich lives in cli", id="rich"),
+    pytest.param("rig/evidence.py", "import pyarrow", "Parquet: pyarrow lives in outward", id="pyarrow"),
     pytest.param("attacks/target.py", "import sqlite3", "Databases: sqlite3 lives in store", id="sqlite3"),
 )
 
