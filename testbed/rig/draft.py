@@ -98,6 +98,10 @@ def profile(command: str, notes: Sequence[str], connect: Mapping[str, object], s
         'protocol = "device"',
         "period_ms = 1000",
         "",
+        "[twin]",
+        'model = "mirror_v1"',
+        'follows = "gateway"',
+        "",
     ]
     return "\n".join(lines)
 
