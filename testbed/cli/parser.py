@@ -269,8 +269,10 @@ def _doctor(commands: _Commands) -> None:
         "doctor",
         help="check what a bench needs; each problem names its mend",
         description="Checks everything that a bench needs: Python, bench file, disk, node, ports, keys, trust file,"
-        " journal, genesis, logs. Each problem names its mend.",
+        " journal, genesis, logs. Of a physical PLC also each step on the wire: whether it is there, who it is, which"
+        " addresses can be read, and whether the values make sense; it writes nothing. Each problem names its mend.",
     )
+    command.add_argument("profile", nargs="?", type=Path, metavar="PROFILE", help="the bench file; as --bench")
     _bench(command)
     _json(command)
 
