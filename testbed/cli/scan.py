@@ -16,7 +16,7 @@ from testbed.core.errors import UsageError
 from testbed.fieldbus.modbus_ranges import Found
 from testbed.fieldbus.modbus_survey import Question, Survey, Unit
 from testbed.rig.draft import identity_words, ranges_words
-from testbed.rig.scanning import Scanned, keep, line_of, plan_of, scan_modbus
+from testbed.rig.scanning import Manner, Scanned, keep, plan_of, scan_modbus, way_of
 
 _TABLES = {"holding_register": "holding registers", "input_register": "input registers", "coil": "coils"}
 
@@ -37,10 +37,11 @@ def execute(options: argparse.Namespace) -> int:
 
 def _modbus(options: argparse.Namespace) -> Scanned:
     serial = (options.baud, options.parity, options.stop_bits)
-    line = line_of(options.protocol, options.where, options.timeout_ms, options.pause_ms, serial)
-    plan = plan_of(line, options.units, options.addresses, options.requests)
+    way, keys = way_of(options.protocol, options.where, serial)
+    plan = plan_of(options.protocol, options.units, options.addresses, options.requests)
+    manner = Manner(options.timeout_ms, options.pause_ms)
     with _bar(plan.requests, shown=sys.stdout.isatty() and not options.json) as told:
-        return asyncio.run(scan_modbus(line, plan, command_of(options), told))
+        return asyncio.run(scan_modbus(way, keys, plan, manner, command_of(options), told))
 
 
 def command_of(options: argparse.Namespace) -> str:

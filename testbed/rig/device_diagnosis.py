@@ -9,17 +9,18 @@ from testbed.core.tags import Tag
 from testbed.fieldbus.registers import decode
 from testbed.rig.bench import Bench
 from testbed.rig.bench_file import Connect
-from testbed.rig.controllers import device_of
-from testbed.rig.diagnosed import Diagnosis
+from testbed.rig.devices import device_of
+from testbed.rig.diagnosed import Diagnosis, Seen
 from testbed.rig.draft import identity_words
 from testbed.rig.modbus_diagnosis import ModbusDevice
 from testbed.rig.reaching import DEFAULT_PORTS, knock, look_at_file, resolve
 from testbed.rig.value_checks import told, value_faults
 
-_PLAIN_MODBUS = ("modbus-tcp", "modbus-rtu", "modbus-rtu-tcp")
 _COUNTS_WITHIN_S = 3.0
 _BETWEEN_S = 0.1
 _MOST_NAMED = 5
+_BAD = 0x80000000
+"""Severity bit of an OPC UA StatusCode."""
 _SILENT = "it says nothing of itself"
 
 
@@ -29,7 +30,7 @@ async def diagnose_device(bench: Bench) -> list[Diagnosis]:
     connect = bench.plc.connect
     if connect is None:
         return found
-    device = ModbusDevice(bench, connect) if connect.protocol in _PLAIN_MODBUS else _AnyDevice(bench)
+    device = ModbusDevice(bench, connect) if connect.protocol.startswith("modbus") else _AnyDevice(bench)
     visit = _Visit(bench, connect, device)
     try:
         for name, look in visit.steps():
@@ -54,7 +55,7 @@ class _Several(Exception):
 
 
 class _AnyDevice:
-    """What its driver alone can tell of a device: the protocols other than plain Modbus."""
+    """What its driver alone can tell of a device: OPC UA and S7."""
 
     def __init__(self, bench: Bench) -> None:
         self._controller = device_of(bench)
@@ -66,20 +67,20 @@ class _AnyDevice:
     async def identify(self) -> dict[str, Identity]:
         return {"identity": await self._controller.identify()}
 
-    async def read(self) -> tuple[dict[Tag, bytes], list[tuple[str, str]]]:
+    async def read(self) -> Seen:
         poll = await self._controller.poll()
-        values: dict[Tag, bytes] = {}
+        seen = Seen()
         missing: list[str] = []
         for tag, raw, status in zip(self._controller.tags, poll.values, poll.statuses, strict=True):
             if raw is not None:
-                values[tag] = raw
-            elif status & 0x80000000:
+                seen.values[tag] = raw
+            elif status & _BAD:
                 missing.append(f"{tag.name} (status {status:08X})")
-        if not missing:
-            return values, []
-        more = f", and {len(missing) - _MOST_NAMED} more" if len(missing) > _MOST_NAMED else ""
-        mend = "compare the tags' addresses with the device's; `testbed scan` shows what an OPC UA server has"
-        return values, [(f"not to be read: {', '.join(missing[:_MOST_NAMED])}{more}", mend)]
+        if missing:
+            more = f", and {len(missing) - _MOST_NAMED} more" if len(missing) > _MOST_NAMED else ""
+            mend = "compare the tags' addresses with the device's; `testbed scan` shows what an OPC UA server has"
+            seen.faults.append((f"not to be read: {', '.join(missing[:_MOST_NAMED])}{more}", mend))
+        return seen
 
     async def close(self) -> None:
         await self._controller.close()
@@ -129,10 +130,11 @@ class _Visit:
         raise _Several(found)
 
     async def _read(self) -> str:
-        self._values, faults = await self._device.read()
-        if faults:
-            raise _Several([Diagnosis("addresses", seen, mend) for seen, mend in faults])
-        return f"all {len(self._values)} tags can be read"
+        seen = await self._device.read()
+        self._values = seen.values
+        if seen.faults:
+            raise _Several([Diagnosis("addresses", what, mend) for what, mend in seen.faults])
+        return "; ".join([f"all {len(seen.values)} tags can be read", *seen.remarks])
 
     async def _make_sense(self) -> str:
         faults = value_faults(self._values)
@@ -147,7 +149,7 @@ class _Visit:
         begun = self._counted(name)
         for _ in range(int(_COUNTS_WITHIN_S / _BETWEEN_S)):
             await asyncio.sleep(_BETWEEN_S)
-            self._values, _ = await self._device.read()
+            self._values = (await self._device.read()).values
             if (now := self._counted(name)) != begun:
                 return f"{name} moves, now at {now}"
         raise _Several(

@@ -7,10 +7,12 @@ from testbed.core.errors import DeviceError
 from testbed.core.identity import Identity
 from testbed.core.tags import ModbusTable, Tag
 from testbed.fieldbus.layout import Block, plan, width
-from testbed.fieldbus.modbus_ranges import Answer, Ask, search
-from testbed.fieldbus.modbus_scan import Line, Wire
+from testbed.fieldbus.modbus_ranges import Answer, Ask, Found, search
+from testbed.fieldbus.modbus_scan import Wire
 from testbed.rig.bench import Bench
 from testbed.rig.bench_file import Connect
+from testbed.rig.devices import transport_of
+from testbed.rig.diagnosed import Seen
 
 _MOST_NAMED = 5
 _FREED_WITHIN_S = 1.0
@@ -37,19 +39,7 @@ class ModbusDevice:
         self._units: dict[int, list[Tag]] = {}
         for tag in bench.tags:
             self._units.setdefault(connect.unit if tag.unit_id is None else tag.unit_id, []).append(tag)
-        self._wire = Wire(
-            Line(
-                connect.protocol,
-                host=connect.host or "",
-                port=connect.port or 502,
-                device=connect.device or "",
-                baud=connect.baud,
-                parity=connect.parity,
-                stop_bits=connect.stop_bits,
-                timeout=connect.timeout_ms / 1000,
-                pause=connect.pause_ms / 1000,
-            )
-        )
+        self._wire = Wire(transport_of(bench, connect), connect.timeout_ms / 1000, connect.pause_ms / 1000)
 
     async def open(self) -> str:
         """Connect, and have every unit answer. Raises DeviceError."""
@@ -72,20 +62,18 @@ class ModbusDevice:
         alone = len(self._units) == 1
         return {"identity" if alone else f"unit {unit}": await self._wire.identify(unit) for unit in self._units}
 
-    async def read(self) -> tuple[dict[Tag, bytes], list[tuple[str, str]]]:
-        """The raw value of each tag that can be read, and for what cannot be what is wrong and its mend."""
-        values: dict[Tag, bytes] = {}
-        faults: list[tuple[str, str]] = []
+    async def read(self) -> Seen:
+        """Each block of tags, and of those that are refused what of them can be read."""
+        seen = Seen()
         for unit, tags in self._units.items():
             for block in self._blocks(tags):
                 answer = await self._wire.read(unit, Ask(block.table, block.address, block.count))
                 if answer.values is None:
-                    held, fault = await self._examine(unit, block, answer)
-                    faults.append(fault)
+                    held = await self._examine(unit, block, answer, seen)
                 else:
                     held = dict(zip(range(block.address, block.address + block.count), answer.values, strict=True))
-                values |= {tag: _raw(tag, held) for tag in block.tags if _at(tag) <= held.keys()}
-        return values, faults
+                seen.values |= {tag: _raw(tag, held) for tag in block.tags if _at(tag) <= held.keys()}
+        return seen
 
     async def close(self) -> None:
         """Closing twice is fine."""
@@ -104,8 +92,8 @@ class ModbusDevice:
                 members.append(tag)
             yield _block(block.table, members)
 
-    async def _examine(self, unit: int, block: Block, answer: Answer) -> tuple[dict[int, int], tuple[str, str]]:
-        """What of a refused block can be read, and why not all of it."""
+    async def _examine(self, unit: int, block: Block, answer: Answer, seen: Seen) -> dict[int, int]:
+        """What each address of a refused block holds that can be read; why not all of it goes to `seen`."""
         last = block.address + block.count - 1
         looking = search(block.table, 2 * block.count + 40, ((block.address, last),))
         try:
@@ -113,25 +101,20 @@ class ModbusDevice:
             while True:
                 ask = looking.send(await self._wire.read(unit, ask))
         except StopIteration as done:
-            found = done.value
+            found: Found = done.value
         refused = [tag for tag in block.tags if not _at(tag) <= found.values.keys()]
+        holes = [at for at in range(block.address, last + 1) if at not in found.values]
         where = f"unit {unit}, {block.table.value} {block.address}..{last}"
         if refused:
             named = ", ".join(f"{tag.name} at {tag.modbus.address}" for tag in refused[:_MOST_NAMED])
             more = f", and {len(refused) - _MOST_NAMED} more" if len(refused) > _MOST_NAMED else ""
-            mend = await self._hint(unit, refused)
-            return found.values, (f"{where}: {_why(answer)}: {named}{more}", mend)
-        if found.most is not None:
+            seen.faults.append((f"{where}: {_why(answer)}: {named}{more}", await self._hint(unit, refused)))
+        elif found.most is not None:
             key = "most_bits" if block.table.is_bit else "most_registers"
-            seen = f"{where}: {block.count} at once are too many for it, {found.most} are not"
-            return found.values, (seen, f"write {key} = {found.most} under [plc.connect]")
-        holes = [at for at in range(block.address, last + 1) if at not in found.values]
-        if holes:
-            return found.values, (
-                f"{where}: address {holes[0]} is refused, at which no tag stands",
-                "write gap = 0 under [plc.connect]",
-            )
-        return found.values, (f"{where}: {_why(answer)}, and then it could be read", "run the doctor once more")
+            seen.remarks.append(f"{where} is too much at once: {key} = {found.most} under [plc.connect] spares errors")
+        elif holes:
+            seen.remarks.append(f"{where} has holes: gap = 0 under [plc.connect] spares errors")
+        return found.values
 
     async def _hint(self, unit: int, refused: Sequence[Tag]) -> str:
         """Where the tags might stand instead: one address lower, or in the other table of the same kind."""

@@ -6,11 +6,13 @@ from pathlib import Path
 
 from testbed.core.errors import DeviceError, UsageError
 from testbed.core.tags import ModbusTable
-from testbed.fieldbus.modbus_scan import Line, Wire, carry_out
+from testbed.fieldbus.modbus_scan import Wire, carry_out
 from testbed.fieldbus.modbus_survey import UNITS_SERIAL, UNITS_TCP, Plan, Question, Survey, survey
+from testbed.fieldbus.modbus_transports import RtuOverTcp, Serial, Tcp, Transport
 from testbed.rig.draft import draft
 
 _MODBUS_PORT = 502
+_LONGEST_MS = 60_000
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,35 +59,56 @@ def addresses_of(texts: Sequence[str]) -> dict[ModbusTable, tuple[tuple[int, int
     return found
 
 
-def line_of(protocol: str, where: str, timeout_ms: int, pause_ms: int, serial: tuple[int, str, int]) -> Line:
-    """The way to a Modbus device. serial: baud, parity, stop bits. Raises UsageError."""
-    if timeout_ms < 1 or pause_ms < 0:
-        mend = "give a timeout of 1 ms or more, and a pause of 0 or more"
-        raise UsageError(f"--timeout-ms {timeout_ms} --pause-ms {pause_ms}", mend)
-    timeout, pause = timeout_ms / 1000, pause_ms / 1000
+def way_of(protocol: str, where: str, serial: tuple[int, str, int]) -> tuple[Transport, dict[str, object]]:
+    """The way to a Modbus device, and what [plc.connect] says of it. serial: baud, parity, stop bits.
+
+    Raises UsageError.
+    """
     if protocol == "modbus-rtu":
         baud, parity, stop_bits = serial
         if not 300 <= baud <= 4_000_000:
             raise UsageError(f"--baud {baud}", "give the device's own, such as 9600 or 19200")
-        return Line(protocol, device=where, baud=baud, parity=parity, stop_bits=stop_bits, timeout=timeout, pause=pause)
+        keys = {"protocol": protocol, "device": where, "baud": baud, "parity": parity, "stop_bits": stop_bits}
+        return Serial(where, baud, parity, stop_bits), keys
     host, port = place_of(where, _MODBUS_PORT)
-    return Line(protocol, host, port, timeout=timeout, pause=pause)
+    way = RtuOverTcp(host, port) if protocol == "modbus-rtu-tcp" else Tcp(host, port)
+    return way, {"protocol": protocol, "host": host, "port": port}
 
 
-def plan_of(line: Line, units: str | None, addresses: Sequence[str], requests: int) -> Plan:
+def plan_of(protocol: str, units: str | None, addresses: Sequence[str], requests: int) -> Plan:
     """What is to be asked. Raises UsageError."""
     if requests < 1:
         raise UsageError(f"--requests {requests}", "allow one request or more")
-    serial = line.protocol == "modbus-rtu"
+    serial = protocol != "modbus-tcp"
     chosen = units_of(units) if units is not None else UNITS_SERIAL if serial else UNITS_TCP
     if serial and 0 in chosen:
         raise UsageError("--units: 0 is a broadcast on a serial line", "ask units from 1 on")
     return Plan(chosen, addresses_of(addresses), requests)
 
 
-async def scan_modbus(line: Line, plan: Plan, command: str, told: Callable[[Question, int], None]) -> Scanned:
+@dataclass(frozen=True, slots=True)
+class Manner:
+    """How it is asked. timeout_ms: for an answer; pause_ms: between two requests. Raises UsageError."""
+
+    timeout_ms: int
+    pause_ms: int
+
+    def __post_init__(self) -> None:
+        if not (1 <= self.timeout_ms <= _LONGEST_MS and 0 <= self.pause_ms <= _LONGEST_MS):
+            what = f"--timeout-ms {self.timeout_ms} --pause-ms {self.pause_ms}"
+            raise UsageError(what, f"give times up to {_LONGEST_MS} ms, the timeout 1 or more")
+
+
+async def scan_modbus(
+    way: Transport,
+    keys: dict[str, object],
+    plan: Plan,
+    manner: Manner,
+    command: str,
+    told: Callable[[Question, int], None],
+) -> Scanned:
     """Scan one device. told: before each question, with how many went before. Raises DeviceError where none answers."""
-    wire = Wire(line)
+    wire = Wire(way, manner.timeout_ms / 1000, manner.pause_ms / 1000)
     try:
         await wire.open()
         seen = await carry_out(survey(plan), wire, told)
@@ -94,11 +117,11 @@ async def scan_modbus(line: Line, plan: Plan, command: str, told: Callable[[Ques
     if not seen.units:
         asked = ", ".join(str(unit) for unit in plan.units)
         raise DeviceError(
-            f"{line.place}: connected, and none of the units {asked} answers",
+            f"{way}: connected, and none of the units {asked} answers",
             "name others with --units, wait longer with --timeout-ms, or look at baud, parity and wiring of a serial"
             " line",
         )
-    return Scanned(seen, draft(seen, _keys(line), command))
+    return Scanned(seen, draft(seen, keys, command))
 
 
 def keep(text: str, file: Path) -> None:
@@ -108,16 +131,6 @@ def keep(text: str, file: Path) -> None:
             out.write(text)
     except FileExistsError:
         raise UsageError(f"{file}: there is such a file already", "name a new one with --out") from None
-
-
-def _keys(line: Line) -> dict[str, object]:
-    """What [plc.connect] says of the way, with what differs from its defaults."""
-    keys: dict[str, object] = {"protocol": line.protocol}
-    if line.protocol == "modbus-rtu":
-        keys |= {"device": line.device, "baud": line.baud, "parity": line.parity, "stop_bits": line.stop_bits}
-    else:
-        keys |= {"host": line.host, "port": line.port}
-    return keys
 
 
 def _span(text: str, most: int, what: str, example: str) -> tuple[int, int]:
