@@ -191,7 +191,8 @@ class _Look:
         return (yield from self._read(edge if upwards else edge - count, count))
 
     def _read(self, address: int, count: int) -> Generator[Ask, Answer, bool]:
-        if address + count > _ADDRESSES or (address, count) in self.refused:
+        outside = address < self.first or address + count - 1 > self.last
+        if outside or (address, count) in self.refused:
             return False
         if self.asked >= self.limit:
             raise _Enough(

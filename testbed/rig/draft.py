@@ -176,11 +176,12 @@ def _tags(unit: Unit, found: Found, *, several: bool, first: bool) -> Iterator[D
     prefix = f"unit{unit.number}." if several else ""
     # Where single registers are refused, each value takes two, from an even address on.
     doubles = [at for at in found.values if at % 2 == 0 and at + 1 in found.values] if found.pairs else floats
-    taken = {address + 1 for address in doubles}
+    wide = set(doubles)
+    taken = {address + 1 for address in wide}
     for address in sorted(found.values):
         if address in taken:
             continue
-        pair = floats.get(address)
+        pair = floats.get(address) if address in wide else None
         keys = [f'table = "{found.table.value}"', f"address = {address}"]
         if pair is not None and order is not ByteOrder.ABCD:
             keys.append(f'byte_order = "{order.value}"')
@@ -190,8 +191,8 @@ def _tags(unit: Unit, found: Found, *, several: bool, first: bool) -> Iterator[D
             kind, held = "bool", "true" if found.values[address] else "false"
         elif pair is not None:
             kind, held = "float32", f"{pair:g}"
-        elif found.pairs:
-            kind, held = "uint32", str(found.values[address] << 16 | found.values.get(address + 1, 0))
+        elif address in wide:
+            kind, held = "uint32", str(found.values[address] << 16 | found.values[address + 1])
         else:
             kind, held = "uint16", str(found.values[address])
         name = f"{prefix}{_SHORT[found.table]}_{address}"
