@@ -1,7 +1,8 @@
 // modbus-serial as a device: node modbus-map.js FILE. The file is JSON, units by number, each with the addresses that it
 // has: {"1": {"holding": {"0": 17}, "input": {}, "coil": {}, "discrete": {}, "identity": {"0": "Maker"}, "most": 125,
 // "counter": 4}}. most: registers that one read may ask for; counter: input registers counter, counter + 1 hold a number
-// that counts tenths of a second, most significant register first. The unit "any" stands for each that is not named.
+// that counts tenths of a second, most significant register first; or registers of counter_table, and with
+// counter_swapped the least significant one first. The unit "any" stands for each that is not named.
 // Prints its port. When its input ends, it prints how many writes came, and ends.
 "use strict";
 
@@ -63,11 +64,12 @@ function vectorOf(units, writes) {
 function count(units) {
   const begun = Date.now();
   return setInterval(() => {
-    for (const { counter, input } of Object.values(units)) {
-      if (counter !== undefined) {
+    for (const unit of Object.values(units)) {
+      if (unit.counter !== undefined) {
         const tenths = Math.floor((Date.now() - begun) / 100);
-        input[counter] = (tenths >>> 16) & 0xffff;
-        input[counter + 1] = tenths & 0xffff;
+        const words = [(tenths >>> 16) & 0xffff, tenths & 0xffff];
+        const table = unit[unit.counter_table ?? "input"];
+        [table[unit.counter], table[unit.counter + 1]] = unit.counter_swapped ? words.reverse() : words;
       }
     }
   }, 20);
