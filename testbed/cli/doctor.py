@@ -7,11 +7,16 @@ from dataclasses import asdict
 
 from testbed.cli.near import near
 from testbed.cli.options import bench_of
+from testbed.core.errors import UsageError
 from testbed.rig.diagnosis import diagnose
 
 
 def execute(options: argparse.Namespace) -> int:
     """The command; returns its exit code."""
+    if options.profile is not None:
+        if options.bench is not None:
+            raise UsageError(f"{options.profile} and --bench {options.bench}", "name one bench file")
+        options.bench = options.profile
     found = asyncio.run(diagnose(bench_of(options)))
     if options.json:
         print(json.dumps({"healthy": all(one.healthy for one in found), "checks": [asdict(one) for one in found]}))

@@ -61,7 +61,7 @@ def _modbus(bench: Bench, connect: Connect) -> Controller:
 
     return ModbusController(
         bench.tags,
-        _transport(bench, connect),
+        transport_of(bench, connect),
         connect.unit,
         bench.scan_tag,
         bench.boot_tag,
@@ -75,7 +75,8 @@ def _modbus(bench: Bench, connect: Connect) -> Controller:
     )
 
 
-def _transport(bench: Bench, connect: Connect) -> "Transport":
+def transport_of(bench: Bench, connect: Connect) -> "Transport":
+    """The way to a Modbus device. Raises UsageError."""
     from testbed.fieldbus.modbus_transports import RtuOverTcp, Serial, Tcp, Tls
 
     host = connect.host or ""

@@ -3,7 +3,6 @@
 import shutil
 import sys
 from collections.abc import Awaitable, Callable
-from dataclasses import dataclass
 
 from testbed.chain.artifact import load_artifact
 from testbed.chain.devnode import anvil_program
@@ -15,6 +14,8 @@ from testbed.keys.checkpoint import open_checkpoint
 from testbed.keys.files import read_secret
 from testbed.rig.bench import Bench
 from testbed.rig.dev_chain import read_dev_chain
+from testbed.rig.device_diagnosis import diagnose_device
+from testbed.rig.diagnosed import Diagnosis
 from testbed.rig.locks import held_roles, is_held
 from testbed.rig.logs import signing_key
 from testbed.rig.paths import Paths
@@ -23,19 +24,6 @@ from testbed.rig.readiness import check_trusted
 from testbed.store.sqlite import LogStore
 
 _ENOUGH_BYTES = 500 * 2**20
-
-
-@dataclass(frozen=True, slots=True)
-class Diagnosis:
-    """One check: its name, what it saw, and the mend where that is a problem."""
-
-    name: str
-    seen: str
-    mend: str = ""
-
-    @property
-    def healthy(self) -> bool:
-        return not self.mend
 
 
 async def diagnose(bench: Bench) -> list[Diagnosis]:
@@ -47,12 +35,17 @@ async def diagnose(bench: Bench) -> list[Diagnosis]:
         ("disk", _disk),
         ("chain", _node),
         ("ports", _ports),
-        ("keys", _keys),
-        ("trust file", _trust),
-        ("journal", _journal),
-        ("genesis", _genesis),
-        ("logs", _logs),
     ]
+    if bench.plc.kind == "physical" and not (bench.trust_file.exists() or Paths(bench.data).journal.exists()):
+        checks.append(("ledger", _no_ledger))
+    else:
+        checks += [
+            ("keys", _keys),
+            ("trust file", _trust),
+            ("journal", _journal),
+            ("genesis", _genesis),
+            ("logs", _logs),
+        ]
     for name, look in checks:
         try:
             found.append(Diagnosis(name, await look(bench)))
@@ -60,6 +53,8 @@ async def diagnose(bench: Bench) -> list[Diagnosis]:
             found.append(Diagnosis(name, error.problem, error.mend or "see the message"))
         except InvalidData as error:
             found.append(Diagnosis(name, str(error), "run `testbed verify` to see what was changed"))
+    if bench.plc.kind == "physical":
+        found += await diagnose_device(bench)
     return found
 
 
@@ -93,6 +88,10 @@ async def _ports(bench: Bench) -> str:
         return f"in use by this bench: {', '.join(held_roles(bench))}"
     await check_ports(bench)
     return ", ".join(f"{place.key} {place.host}:{place.port}" for place in listeners(bench))
+
+
+async def _no_ledger(bench: Bench) -> str:
+    return f"not begun; `testbed init --bench {bench.file}` makes keys and trust file once its runs are to be proved"
 
 
 async def _keys(bench: Bench) -> str:
