@@ -11,7 +11,8 @@ from testbed.core.measurement import Capture, Measurement
 from testbed.core.run import Case, Ended, SafeState
 from testbed.pytest_plugin.station import Station
 from testbed.pytest_plugin.turn import Turn
-from testbed.rig.evidence import EvidenceWriter, facts_of, recover_broken_runs
+from testbed.rig.evidence import EvidenceWriter, recover_broken_runs
+from testbed.rig.run_facts import facts_of
 
 
 class Keeping(Protocol):
