@@ -126,6 +126,7 @@ def _convert(content: BenchFile, file: TomlFile, folder: Path, port_shift: int) 
     (plc,), chain = content.plc, content.chain
     modbus = plc.modbus.model_copy(update={"port": plc.modbus.port + shift})
     opcua = plc.opcua.model_copy(update={"port": plc.opcua.port + shift})
+    tls = plc.tls.model_copy(update={"port": plc.tls.port + shift})
     names = {tag.name for tag in plc.tag}
     tags = tuple(_tag(plc.name, tag, place) for tag, place in zip(plc.tag, placed(plc.tag), strict=True))
     return Bench(
@@ -143,7 +144,7 @@ def _convert(content: BenchFile, file: TomlFile, folder: Path, port_shift: int) 
         boot_tag=plc.boot_tag if plc.boot_tag in names else None,
         heartbeats=tuple(tag.name for tag in plc.tag if tag.heartbeat),
         plant=content.plant,
-        plc=plc.model_copy(update={"modbus": modbus, "opcua": opcua}),
+        plc=plc.model_copy(update={"modbus": modbus, "opcua": opcua, "tls": tls}),
         readers=tuple(_shifted(reader, shift) for reader in content.reader),
         operator=content.operator,
         twin=content.twin,

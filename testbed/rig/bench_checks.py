@@ -127,6 +127,8 @@ def _ports(bench: BenchFile, shift: int) -> Iterator[Problem]:
         places.append((("plc", position, "modbus", "port"), plc.modbus.port, "plc.modbus.port"))
         if plc.opcua.enabled:
             places.append((("plc", position, "opcua", "port"), plc.opcua.port, "plc.opcua.port"))
+        if plc.tls.enabled:
+            places.append((("plc", position, "tls", "port"), plc.tls.port, "plc.tls.port"))
     if bench.chain.kind == "anvil":
         places.append((("chain", "port"), bench.chain.port, "chain.port"))
     if bench.pages.enabled:

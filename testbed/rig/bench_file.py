@@ -54,11 +54,35 @@ class Modbus(Section):
 
 
 class Opcua(Section):
-    """[plc.opcua]: OPC UA server of the PLC."""
+    """[plc.opcua]: OPC UA server of the PLC. security: with "SignAndEncrypt" there is no endpoint without it, and only
+    clients come in whose certificate stands in the folder plc/clients of the data folder; the bench's own are there.
+    """
 
     enabled: bool = True
     host: Host = "127.0.0.1"
     port: Port = 4840
+    security: Literal["None", "SignAndEncrypt"] = "None"
+
+
+class Tls(Section):
+    """[plc.tls]: Modbus/TCP Security server of the PLC, for clients whose certificate stands in plc/clients."""
+
+    enabled: bool = False
+    host: Host = "127.0.0.1"
+    port: Port = 5802
+
+
+class Line(Section):
+    """[plc.serial]: Modbus RTU server of the PLC on a serial line. other_end: the device at which the bench itself is
+    connected to that line; a pseudo-terminal pair has two, and takes no parity.
+    """
+
+    device: Text
+    other_end: Text = ""
+    baud: int = Field(default=19_200, ge=300, le=4_000_000, description="a baud rate, 300..4000000")
+    parity: Literal["N", "E", "O"] = "E"
+    stop_bits: Literal[1, 2] = 1
+    unit: int = Field(default=1, ge=1, le=247, description="a unit identifier, 1..247")
 
 
 class Connect(Section):
@@ -154,6 +178,8 @@ class Plc(Section):
     boot_tag: str = "plc.boot"
     modbus: Modbus = Modbus()
     opcua: Opcua = Opcua()
+    tls: Tls = Tls()
+    serial: Line | None = None
     tag: Several[TagTable]
 
 

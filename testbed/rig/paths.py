@@ -13,6 +13,9 @@
 <data>/chain/                 genesis.json, state
 <data>/plc/boot               restart counter of the emulated PLC
 <data>/plc/opcua.der          certificate of its OPC UA server, and opcua.pem, its key, 0600
+<data>/plc/tls.pem            certificate of its Modbus/TCP Security server, and tls.key
+<data>/plc/clients/           certificates of clients that its secured servers let in; bench.pem is the bench's own
+<data>/plc/bench.key          the key of that one
 """
 
 from dataclasses import dataclass
@@ -87,3 +90,28 @@ class Paths:
     def plc_certificate_key(self) -> Path:
         """The certificate's RSA key, PEM; 0600."""
         return self.role_folder("plc") / "opcua.pem"
+
+    @property
+    def tls_certificate(self) -> Path:
+        """Certificate of the PLC's Modbus/TCP Security server, PEM."""
+        return self.role_folder("plc") / "tls.pem"
+
+    @property
+    def tls_key(self) -> Path:
+        """Its RSA key, PEM; 0600."""
+        return self.role_folder("plc") / "tls.key"
+
+    @property
+    def clients(self) -> Path:
+        """Certificates of the clients that the PLC's secured servers let in, PEM."""
+        return self.role_folder("plc") / "clients"
+
+    @property
+    def client_certificate(self) -> Path:
+        """The one that the bench itself shows, PEM."""
+        return self.clients / "bench.pem"
+
+    @property
+    def client_key(self) -> Path:
+        """Its RSA key, PEM; 0600."""
+        return self.role_folder("plc") / "bench.key"

@@ -26,6 +26,8 @@ def listeners(bench: Bench) -> tuple[Listener, ...]:
     found = [Listener("plc", "plc.modbus", plc.modbus.host, plc.modbus.port)] if bench.serves else []
     if bench.serves and plc.opcua.enabled:
         found.append(Listener("plc", "plc.opcua", plc.opcua.host, plc.opcua.port))
+    if bench.serves and plc.tls.enabled:
+        found.append(Listener("plc", "plc.tls", plc.tls.host, plc.tls.port))
     if chain.kind == "anvil":
         found.append(Listener("chain", "chain", chain.host, chain.port))
     if bench.pages.enabled:
