@@ -71,6 +71,8 @@ async def test_every_writable_tag_is_written_and_seen_after_the_next_scan(bench:
         "manual.heater_power": 5.5,
         "estop.pressed": True,
         "control.reset": True,
+        "watchdog.beat": 7,
+        "watchdog.limit_ms": 2000,
     }
     assert set(values) == {tag.name for tag in TAGS if tag.writable}
     before = await bench.reader.poll()
@@ -117,7 +119,7 @@ FLOAT_NAN = [0x7FC0, 0x0000]
         (2, FLOAT_1 + FLOAT_1[:1], 2),
         (1, [0], 2),  # no tag
         (0, [1, 0], 2),  # a tag and what is none
-        (12, [0], 2),  # beyond the table
+        (15, [0], 2),  # beyond the table
         (2, FLOAT_1 + FLOAT_NAN, 3),  # one good, one bad
     ],
 )

@@ -14,8 +14,8 @@ async function read(client) {
   const ten = Array.from({ length: 10 }, (_, at) => registers(client.readInputRegisters(at, 10)));
   return {
     coils: await bits(client.readCoils(0, 2), 2),
-    discrete: await bits(client.readDiscreteInputs(0, 6), 6),
-    holding: await registers(client.readHoldingRegisters(0, 12)),
+    discrete: await bits(client.readDiscreteInputs(0, 7), 7),
+    holding: await registers(client.readHoldingRegisters(0, 15)),
     input: await registers(client.readInputRegisters(0, 20)),
     ten: await Promise.all(ten),
     held: await Promise.all(Array.from({ length: 10 }, (_, at) => registers(client.readHoldingRegisters(at, 3)))),

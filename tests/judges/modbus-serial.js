@@ -8,8 +8,8 @@ const LOCAL = "127.0.0.1";
 async function read(client) {
   const seen = {
     coils: (await client.readCoils(0, 2)).data.slice(0, 2),
-    discrete: (await client.readDiscreteInputs(0, 6)).data.slice(0, 6),
-    holding: (await client.readHoldingRegisters(0, 12)).data,
+    discrete: (await client.readDiscreteInputs(0, 7)).data.slice(0, 7),
+    holding: (await client.readHoldingRegisters(0, 15)).data,
     input: (await client.readInputRegisters(0, 20)).data,
   };
   const ten = await Promise.all(Array.from({ length: 10 }, (_, at) => client.readInputRegisters(at, 10)));
