@@ -15,7 +15,7 @@ from testbed.fieldbus.controller import Controller
 from testbed.guard.controller import GuardedController
 from testbed.guard.lease import Lease
 from testbed.guard.logged import LoggedController
-from testbed.guard.policy import Policy, nothing
+from testbed.guard.policy import Policy, everything, nothing
 from testbed.guard.quarantine import quarantine
 from testbed.guard.safe_state import Reached, SafeState, reach_safe_state
 from testbed.guard.stop import stop_of
@@ -24,8 +24,9 @@ from testbed.pytest_plugin.line import PATIENCE_S, Line, MustEnd
 from testbed.pytest_plugin.loop import Loop
 from testbed.pytest_plugin.reach import reach
 from testbed.pytest_plugin.sample import Sample
-from testbed.pytest_plugin.settings import IN_PROCESS, Settings
-from testbed.rig.bench import Bench
+from testbed.pytest_plugin.settings import IN_PROCESS, Settings, is_physical
+from testbed.rig.bench import Bench, load_bench
+from testbed.rig.boot import read_boot
 from testbed.rig.locks import role_lock
 from testbed.rig.operating import operator_log
 from testbed.rig.paths import Paths
@@ -85,11 +86,6 @@ class Station:
         """Whether time stands while nobody waits."""
         return self.settings.by == IN_PROCESS
 
-    @property
-    def physical(self) -> bool:
-        """Whether somebody could be hurt: the PLC is a box, and no emulated one stands in for it."""
-        return self.bench.plc.kind == "physical" and not self.bench.test.stands_in
-
     def _open(self, path: Path | None, rootdir: Path) -> None:
         bench, settings, stack = self.bench, self.settings, self._stack
         if not self.in_process:
@@ -103,15 +99,13 @@ class Station:
         self._raw: Controller = found.controller
         if not self.in_process and Paths(bench.data).log(bench.operator.name).is_file():
             self._raw = self.loop.run(self._logged(found.controller))
-        policy = policy_of(bench, rootdir)
-        if bench.plc.kind == "physical" and not settings.allow_writes:
-            policy = nothing("a run without --allow-writes")
-        self.policy: Policy = policy
-        guarded = GuardedController(_Noticing(self._raw, self.touched), policy, found.pace.clock)
+        guarded = GuardedController(_Noticing(self._raw, self.touched), self._policy(rootdir), found.pace.clock)
         self.line = Line(guarded, found.pace, bench.scan_tag, bench.plc.scan_ms / 1000, bench.momentary)
         # An OPC UA server is there a second or two after its process.
         self.loop.run(self.line.connect(_START_S if found.children else PATIENCE_S))
         stack.callback(lambda: self.loop.run(self.line.disconnect()))
+        if bench.test.stands_in:
+            self._must_stand_in()
         self.identity: Identity = self.loop.run(self._raw.identify())
         self.line.watchers.append(self._watch)
         if not self.in_process:
@@ -165,6 +159,22 @@ class Station:
             watchdog, self._watchdog, self._beating = self._watchdog, None, None
             self.loop.run(watchdog.disarm())
 
+    def _policy(self, rootdir: Path) -> Policy:
+        bench = self.bench
+        if is_physical(bench) and not self.settings.allow_writes:
+            return nothing("a run without --allow-writes")
+        if bench.test.stands_in and not bench.safety.policy:
+            return everything(bench.tags)
+        return policy_of(bench, rootdir)
+
+    def _must_stand_in(self) -> None:
+        """Where an emulated PLC stands in for a box, it is the one that answers, or nothing is written."""
+        boot = self.loop.run(self.line.fresh()).poll.boot
+        other = load_bench(self.bench.folder / self.bench.test.stands_in)
+        if boot != read_boot(Paths(other.data).plc_boot):
+            what = f"another PLC answers than that of {self.bench.test.stands_in}: its restart counter is {boot}"
+            raise UsageError(what, "let [plc.connect] name the address at which that one serves")
+
     def _reserve(self) -> None:
         """One run of tests at a time, and under a lease where several people share the bench."""
         bench, clock = self.bench, SystemClock()
@@ -178,7 +188,7 @@ class Station:
                 if time.monotonic() >= deadline:
                     raise self._taken(error) from None
             time.sleep(_RETRY_S)
-        if bench.safety.lease or bench.plc.kind == "physical":
+        if bench.safety.lease or is_physical(bench):
             folder = lease_folder(bench)
             self._lease = Lease.join(folder, person(), clock)
             if self._lease is None:
