@@ -13,7 +13,7 @@ from testbed.pytest_plugin.evidence import NO_EVIDENCE, Keeping, begin_evidence
 from testbed.pytest_plugin.marks import Kept, missing, settings_of
 from testbed.pytest_plugin.settings import Asked, Settings, asked, is_physical, settled
 from testbed.pytest_plugin.signals import Signals
-from testbed.pytest_plugin.station import NotSafe, Station
+from testbed.pytest_plugin.station import Station
 from testbed.pytest_plugin.turn import Turn
 from testbed.rig.bench import Bench, load_bench
 
@@ -179,9 +179,7 @@ class Keeper:
         """The bench is broken from now on, and this test is the one that says why."""
         if self._broken is None:
             self._broken = error
-        if isinstance(error, NotSafe):
-            pytest.fail(f"the safe state was not reached: {error}", pytrace=False)
-        pytest.fail(str(error), pytrace=False)
+        raise pytest.fail.Exception(str(error), pytrace=False) from None
 
     def _end_run(self, cause: str) -> NoReturn:
         """At once, with the cause; the safe state comes first."""

@@ -60,9 +60,12 @@ class Line:
         self._asking = asyncio.Lock()
 
     async def connect(self, patience_s: float = PATIENCE_S) -> None:
-        """Open the line. Raises DeviceError where nobody answers within `patience_s`, s on the wall."""
-        await self._reach(time.monotonic() + patience_s)
+        """Open the line and see that the PLC answers. Raises DeviceError where it does not within `patience_s`, s."""
+        deadline = time.monotonic() + patience_s
+        await self._reach(deadline)
         self.connected = True
+        async with self._asking:
+            self._seen(await self._poll(deadline))
 
     async def disconnect(self) -> None:
         """Close the line; it stays closed until `connect`."""
@@ -189,9 +192,9 @@ class Line:
             watcher(sample)
         return sample
 
-    async def _poll(self) -> Poll:
+    async def _poll(self, deadline: float | None = None) -> Poll:
         """Ask; trouble on the wire is mended within PATIENCE_S, or raised."""
-        deadline = time.monotonic() + PATIENCE_S
+        deadline = time.monotonic() + PATIENCE_S if deadline is None else deadline
         while True:
             try:
                 return await self.controller.poll()
