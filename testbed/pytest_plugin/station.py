@@ -2,8 +2,9 @@
 
 import asyncio
 import time
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Callable, Sequence
 from contextlib import ExitStack
+from dataclasses import replace
 from pathlib import Path
 
 from testbed.core.clock import SystemClock
@@ -116,10 +117,6 @@ class Station:
         """End all that was begun."""
         self._stack.close()
 
-    def pause(self) -> Awaitable[None]:
-        """Until the next scan may be there."""
-        return self.line.pace.pause()
-
     def touched(self) -> None:
         """The machine may not be in its safe state from now on."""
         self._wrote = True
@@ -134,7 +131,12 @@ class Station:
         own = safe_state_of(self.bench)
         safe = own if more is None else SafeState((*more.settings, *own.settings), own.verify, own.momentary)
         clock = self.line.pace.clock
-        reached = self.loop.run(reach_safe_state(self._raw, safe, clock, self.pause))
+
+        async def reach() -> Reached:
+            async with self.line.asking:  # it connects anew
+                return await reach_safe_state(self._raw, safe, clock, self.line.pace.pause)
+
+        reached = self.loop.run(reach())
         self.line.connected = True
         if not reached.reached:
             why = f"its safe state was {reached.outcome.value}: {reached.why}"
@@ -146,7 +148,12 @@ class Station:
 
     def start_watchdog(self) -> None:
         """From here on the machine stops by itself when this process dies. Nothing where the bench has no watchdog."""
-        watchdog = watchdog_of(self.bench, self._raw, self.line.tags, self.line.pace.sleep)
+        # Its limit is in plant time: where that is fast, beats must have as long on the wall.
+        safety = self.bench.safety
+        wall_ms = safety.watchdog_ms if self.in_process else safety.watchdog_ms * self.settings.time_scale
+        limit_ms = min(int(wall_ms), int(self.line.tag(safety.watchdog_limit).high)) if safety.watchdog else 0
+        bench = replace(self.bench, safety=safety.model_copy(update={"watchdog_ms": limit_ms}))
+        watchdog = watchdog_of(bench, self._raw, self.line.tags, self.line.pace.sleep)
         if watchdog is not None:
             self._wrote = True
             self.loop.run(watchdog.arm())
