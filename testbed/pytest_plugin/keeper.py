@@ -11,9 +11,9 @@ import pytest
 from testbed.core.errors import DeviceError, TestbedError
 from testbed.pytest_plugin.evidence import NO_EVIDENCE, Keeping, begin_evidence
 from testbed.pytest_plugin.marks import Kept, missing, settings_of
-from testbed.pytest_plugin.settings import Asked, Settings, asked, settled
+from testbed.pytest_plugin.settings import Asked, Settings, asked, is_physical, settled
 from testbed.pytest_plugin.signals import Signals
-from testbed.pytest_plugin.station import NotSafe, Station
+from testbed.pytest_plugin.station import Station
 from testbed.pytest_plugin.turn import Turn
 from testbed.rig.bench import Bench, load_bench
 
@@ -155,7 +155,7 @@ class Keeper:
             station = Station(bench, path, settings, self._config.rootpath, self._signals.end_now)
             self._evidence = begin_evidence(station, self._config)
         except DeviceError as error:
-            if bench.plc.kind == "physical" and not bench.test.stands_in:
+            if is_physical(bench):
                 self._absent = f"the PLC of bench {bench.name} does not answer: {error.problem}"
                 self.skip(self._absent)
             self._break(error)
@@ -179,9 +179,7 @@ class Keeper:
         """The bench is broken from now on, and this test is the one that says why."""
         if self._broken is None:
             self._broken = error
-        if isinstance(error, NotSafe):
-            pytest.fail(f"the safe state was not reached: {error}", pytrace=False)
-        pytest.fail(str(error), pytrace=False)
+        raise pytest.fail.Exception(str(error), pytrace=False) from None
 
     def _end_run(self, cause: str) -> NoReturn:
         """At once, with the cause; the safe state comes first."""

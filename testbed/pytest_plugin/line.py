@@ -37,7 +37,8 @@ class Line:
     scan_tag: name of the scan counter, None where the PLC has none; scan_s: its period, s of plant time; momentary:
     names of tags that the PLC takes back by itself.
 
-    watchers: see every scan once, in order; retries: polls that were begun again after trouble on the wire.
+    watchers: see every scan once, in order; asking: held by whoever uses the controller; retries: polls that were
+    begun again after trouble on the wire.
     """
 
     def __init__(
@@ -57,17 +58,21 @@ class Line:
         small = counter is not None and counter.type in (DataType.INT16, DataType.UINT16)
         self._mask = 0xFFFF if small else 0xFFFFFFFF
         self._clock_s = pace.plant_s()
-        self._asking = asyncio.Lock()
+        self.asking = asyncio.Lock()
 
     async def connect(self, patience_s: float = PATIENCE_S) -> None:
-        """Open the line. Raises DeviceError where nobody answers within `patience_s`, s on the wall."""
-        await self._reach(time.monotonic() + patience_s)
-        self.connected = True
+        """Open the line and see that the PLC answers. Raises DeviceError where it does not within `patience_s`, s."""
+        deadline = time.monotonic() + patience_s
+        async with self.asking:
+            await self._reach(deadline)
+            self.connected = True
+            self._seen(await self._poll(deadline))
 
     async def disconnect(self) -> None:
         """Close the line; it stays closed until `connect`."""
-        self.connected = False
-        await self.controller.close()
+        async with self.asking:
+            self.connected = False
+            await self.controller.close()
 
     def tag(self, name: str) -> Tag:
         """The tag of that name. Raises UsageError with those that there are."""
@@ -82,7 +87,7 @@ class Line:
 
     async def fresh(self) -> Sample:
         """What the PLC shows now."""
-        async with self._asking:
+        async with self.asking:
             return self._seen(await self._poll())
 
     async def following(self, before: Sample) -> Sample:
@@ -143,7 +148,7 @@ class Line:
         tag = self.tag(name)
         wanted = _held(tag, value)
         before = await self.fresh()
-        async with self._asking:
+        async with self.asking:
             await self.controller.write(tag, value)
         if name in self._momentary:
             await self.pass_scans(2)
@@ -189,9 +194,9 @@ class Line:
             watcher(sample)
         return sample
 
-    async def _poll(self) -> Poll:
+    async def _poll(self, deadline: float | None = None) -> Poll:
         """Ask; trouble on the wire is mended within PATIENCE_S, or raised."""
-        deadline = time.monotonic() + PATIENCE_S
+        deadline = time.monotonic() + PATIENCE_S if deadline is None else deadline
         while True:
             try:
                 return await self.controller.poll()

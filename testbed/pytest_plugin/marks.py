@@ -12,14 +12,14 @@ from testbed.guard.safe_state import SafeState, Setting
 from testbed.pytest_plugin.measuring import LimitsBroken, limits_of, room, sentence
 from testbed.pytest_plugin.picture import picture
 from testbed.pytest_plugin.sample import Sample
-from testbed.pytest_plugin.settings import Settings
+from testbed.pytest_plugin.settings import Settings, is_physical
 from testbed.pytest_plugin.turn import Turn, check_unit
 from testbed.rig.bench import Bench
 
 
 def missing(item: pytest.Item, bench: Bench, settings: Settings) -> str:
     """Why the test cannot run on this bench, by its file alone; "" where it can."""
-    physical = bench.plc.kind == "physical"
+    physical = is_physical(bench)
     if physical and not settings.allow_physical:
         return f"bench {bench.name} has a physical PLC: add --allow-physical"
     if item.get_closest_marker("physical") is not None and not physical:
@@ -29,7 +29,7 @@ def missing(item: pytest.Item, bench: Bench, settings: Settings) -> str:
     names = {tag.name for tag in bench.tags}
     for what in _required(item):
         has = {
-            "plant": not physical or bool(bench.test.stands_in),
+            "plant": not physical,
             "watchdog": bool(bench.safety.watchdog),
             "writes": not physical or settings.allow_writes,
         }.get(what, what in names)

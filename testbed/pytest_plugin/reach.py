@@ -36,7 +36,6 @@ def reach(bench: Bench, path: Path | None, settings: Settings) -> Reach:
     if settings.by == IN_PROCESS:
         local = InProcess(bench, settings.seed)
         return Reach(local.controller, VirtualPace(local.controller.scan, scan_s, START_NS), local, ())
-    controller = controller_of(bench, settings.by)
     starts_own = settings.by != "device" and not is_held(bench, "plc")
     scale = settings.time_scale
     if not (bench.test.stands_in or (starts_own and bench.plc.kind == "emulated")) and scale != 1.0:
@@ -49,6 +48,7 @@ def reach(bench: Bench, path: Path | None, settings: Settings) -> Reach:
             children.append(Child(load_bench(other), other, scale))
         if starts_own:
             children.append(Child(bench, path, scale))
+        controller = controller_of(bench, settings.by)  # by certificates that a first start may have made
     except BaseException:
         for child in reversed(children):
             child.close()

@@ -89,6 +89,11 @@ def by_of(bench: Bench) -> str:
     return bench.test.by or ("device" if bench.plc.kind == "physical" else IN_PROCESS)
 
 
+def is_physical(bench: Bench) -> bool:
+    """Whether somebody could be hurt: the PLC is a box on a wire, and no emulated one stands in for it."""
+    return bench.plc.kind == "physical" and not bench.test.stands_in
+
+
 def settled(asked: Asked, bench: Bench) -> Settings:
     """What holds, the bench file heard."""
     test = bench.test

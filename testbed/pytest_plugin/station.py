@@ -2,8 +2,9 @@
 
 import asyncio
 import time
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Callable, Sequence
 from contextlib import ExitStack
+from dataclasses import replace
 from pathlib import Path
 
 from testbed.core.clock import SystemClock
@@ -15,7 +16,7 @@ from testbed.fieldbus.controller import Controller
 from testbed.guard.controller import GuardedController
 from testbed.guard.lease import Lease
 from testbed.guard.logged import LoggedController
-from testbed.guard.policy import Policy, nothing
+from testbed.guard.policy import Policy, everything, nothing
 from testbed.guard.quarantine import quarantine
 from testbed.guard.safe_state import Reached, SafeState, reach_safe_state
 from testbed.guard.stop import stop_of
@@ -24,8 +25,9 @@ from testbed.pytest_plugin.line import PATIENCE_S, Line, MustEnd
 from testbed.pytest_plugin.loop import Loop
 from testbed.pytest_plugin.reach import reach
 from testbed.pytest_plugin.sample import Sample
-from testbed.pytest_plugin.settings import IN_PROCESS, Settings
-from testbed.rig.bench import Bench
+from testbed.pytest_plugin.settings import IN_PROCESS, Settings, is_physical
+from testbed.rig.bench import Bench, load_bench
+from testbed.rig.boot import read_boot
 from testbed.rig.locks import role_lock
 from testbed.rig.operating import operator_log
 from testbed.rig.paths import Paths
@@ -85,11 +87,6 @@ class Station:
         """Whether time stands while nobody waits."""
         return self.settings.by == IN_PROCESS
 
-    @property
-    def physical(self) -> bool:
-        """Whether somebody could be hurt: the PLC is a box, and no emulated one stands in for it."""
-        return self.bench.plc.kind == "physical" and not self.bench.test.stands_in
-
     def _open(self, path: Path | None, rootdir: Path) -> None:
         bench, settings, stack = self.bench, self.settings, self._stack
         if not self.in_process:
@@ -103,15 +100,13 @@ class Station:
         self._raw: Controller = found.controller
         if not self.in_process and Paths(bench.data).log(bench.operator.name).is_file():
             self._raw = self.loop.run(self._logged(found.controller))
-        policy = policy_of(bench, rootdir)
-        if bench.plc.kind == "physical" and not settings.allow_writes:
-            policy = nothing("a run without --allow-writes")
-        self.policy: Policy = policy
-        guarded = GuardedController(_Noticing(self._raw, self.touched), policy, found.pace.clock)
+        guarded = GuardedController(_Noticing(self._raw, self.touched), self._policy(rootdir), found.pace.clock)
         self.line = Line(guarded, found.pace, bench.scan_tag, bench.plc.scan_ms / 1000, bench.momentary)
         # An OPC UA server is there a second or two after its process.
         self.loop.run(self.line.connect(_START_S if found.children else PATIENCE_S))
         stack.callback(lambda: self.loop.run(self.line.disconnect()))
+        if bench.test.stands_in:
+            self._must_stand_in()
         self.identity: Identity = self.loop.run(self._raw.identify())
         self.line.watchers.append(self._watch)
         if not self.in_process:
@@ -121,10 +116,6 @@ class Station:
     def close(self) -> None:
         """End all that was begun."""
         self._stack.close()
-
-    def pause(self) -> Awaitable[None]:
-        """Until the next scan may be there."""
-        return self.line.pace.pause()
 
     def touched(self) -> None:
         """The machine may not be in its safe state from now on."""
@@ -140,7 +131,12 @@ class Station:
         own = safe_state_of(self.bench)
         safe = own if more is None else SafeState((*more.settings, *own.settings), own.verify, own.momentary)
         clock = self.line.pace.clock
-        reached = self.loop.run(reach_safe_state(self._raw, safe, clock, self.pause))
+
+        async def reach() -> Reached:
+            async with self.line.asking:  # it connects anew
+                return await reach_safe_state(self._raw, safe, clock, self.line.pace.pause)
+
+        reached = self.loop.run(reach())
         self.line.connected = True
         if not reached.reached:
             why = f"its safe state was {reached.outcome.value}: {reached.why}"
@@ -152,7 +148,12 @@ class Station:
 
     def start_watchdog(self) -> None:
         """From here on the machine stops by itself when this process dies. Nothing where the bench has no watchdog."""
-        watchdog = watchdog_of(self.bench, self._raw, self.line.tags, self.line.pace.sleep)
+        # Its limit is in plant time: where that is fast, beats must have as long on the wall.
+        safety = self.bench.safety
+        wall_ms = safety.watchdog_ms if self.in_process else safety.watchdog_ms * self.settings.time_scale
+        limit_ms = min(int(wall_ms), int(self.line.tag(safety.watchdog_limit).high)) if safety.watchdog else 0
+        bench = replace(self.bench, safety=safety.model_copy(update={"watchdog_ms": limit_ms}))
+        watchdog = watchdog_of(bench, self._raw, self.line.tags, self.line.pace.sleep)
         if watchdog is not None:
             self._wrote = True
             self.loop.run(watchdog.arm())
@@ -164,6 +165,22 @@ class Station:
             self.loop.end(self._beating)
             watchdog, self._watchdog, self._beating = self._watchdog, None, None
             self.loop.run(watchdog.disarm())
+
+    def _policy(self, rootdir: Path) -> Policy:
+        bench = self.bench
+        if is_physical(bench) and not self.settings.allow_writes:
+            return nothing("a run without --allow-writes")
+        if bench.test.stands_in and not bench.safety.policy:
+            return everything(bench.tags)
+        return policy_of(bench, rootdir)
+
+    def _must_stand_in(self) -> None:
+        """Where an emulated PLC stands in for a box, it is the one that answers, or nothing is written."""
+        boot = self.loop.run(self.line.fresh()).poll.boot
+        other = load_bench(self.bench.folder / self.bench.test.stands_in)
+        if boot != read_boot(Paths(other.data).plc_boot):
+            what = f"another PLC answers than that of {self.bench.test.stands_in}: its restart counter is {boot}"
+            raise UsageError(what, "let [plc.connect] name the address at which that one serves")
 
     def _reserve(self) -> None:
         """One run of tests at a time, and under a lease where several people share the bench."""
@@ -178,7 +195,7 @@ class Station:
                 if time.monotonic() >= deadline:
                     raise self._taken(error) from None
             time.sleep(_RETRY_S)
-        if bench.safety.lease or bench.plc.kind == "physical":
+        if bench.safety.lease or is_physical(bench):
             folder = lease_folder(bench)
             self._lease = Lease.join(folder, person(), clock)
             if self._lease is None:

@@ -99,7 +99,7 @@ def _make(bench: Bench, role: str, clock: Clock, entropy: Entropy, time_scale: f
     if role == "plc" and bench.plc.kind == "physical":
         from testbed.rig.roles.bridge import BridgeRole
 
-        return BridgeRole(bench)
+        return BridgeRole(bench, time_scale=time_scale)
     if role == "plc":
         from testbed.rig.roles.plc import PlcRole
 

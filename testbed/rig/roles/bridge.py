@@ -8,10 +8,13 @@ from testbed.rig.roles.servers import Servers
 
 
 class BridgeRole:
-    """Polls the PLC each scan period and shows the same tags by Modbus TCP and OPC UA; what is written goes to it."""
+    """Polls the PLC each scan period and shows the same tags by Modbus TCP and OPC UA; what is written goes to it.
 
-    def __init__(self, bench: Bench) -> None:
-        self.period_s = bench.plc.scan_ms / 1000
+    time_scale: how much more often it scans, where it is an emulated one that has another time than the wall.
+    """
+
+    def __init__(self, bench: Bench, *, time_scale: float = 1.0) -> None:
+        self.period_s = bench.plc.scan_ms / 1000 / time_scale
         self.bridge = Bridge(bench.shown, device_of(bench))
         self._servers = Servers(bench, self.bridge)
 

@@ -1,0 +1,122 @@
+"""Bench files by which the same process suite reaches the same emulated PLC, each by another way.
+
+Where the way leads to a box on a wire, an emulated PLC stands in for it ([test] stands_in): the bench knows it as a
+physical one then, by [plc.connect], and starts it for the tests.
+"""
+
+import re
+import socket
+from collections.abc import Callable
+from contextlib import ExitStack
+from pathlib import Path
+
+from testbed.core.clock import SystemClock
+from testbed.fieldbus.opcua_server import APPLICATION_URI
+from testbed.keys.certificates import keep_certificate
+from testbed.rig.default import default_text
+
+SCALE = 10.0
+"""Seconds of the plant in one of the wall: a scan each 10 ms, which every wire here can follow."""
+HOST = "127.0.0.1"
+
+
+def in_process(folder: Path) -> Path:
+    """No wire, and virtual time."""
+    return _written(folder / "bench.toml", _own(default_text()), "in-process")
+
+
+def modbus(folder: Path) -> Path:
+    """The bench's own Modbus TCP server."""
+    return _written(folder / "bench.toml", _own(default_text()), "modbus")
+
+
+def opcua(folder: Path) -> Path:
+    """A box by OPC UA, SignAndEncrypt, with the box's certificate as the only one that is trusted."""
+    box = _box(folder)
+    server, secret = (
+        folder / "box" / ".testbed" / "plc" / "opcua.der",
+        folder / "box" / ".testbed" / "plc" / "opcua.pem",
+    )
+    server.parent.mkdir(parents=True, mode=0o700)
+    _certificate(server, secret, APPLICATION_URI)
+    _certificate(folder / "client.der", folder / "client.pem", "urn:attestbed:tests")
+    connect = f"""\
+protocol = "opcua"
+host = "{HOST}"
+port = {_port(box, "plc.opcua")}
+path = "attestbed"
+namespace = "urn:attestbed:cell"
+certificate = "client.der"
+key = "client.pem"
+trust = "box/.testbed/plc/opcua.der"
+"""
+    return _written(folder / "bench.toml", _physical(connect), "device", "box/bench.toml")
+
+
+def modbus_device(folder: Path) -> Path:
+    """A box by Modbus TCP, without servers of the bench."""
+    return _written(folder / "bench.toml", _physical(_to_box(_box(folder))), "device", "box/bench.toml")
+
+
+def bridge(folder: Path) -> Path:
+    """A box by Modbus TCP, which the bench shows on a Modbus TCP server of its own."""
+    text = _physical(_to_box(_box(folder)), "bridge = true\n")
+    return _written(folder / "bench.toml", text, "modbus", "box/bench.toml")
+
+
+TRANSPORTS: dict[str, Callable[[Path], Path]] = {
+    "in process": in_process,
+    "modbus tcp": modbus,
+    "modbus tcp, to a box": modbus_device,
+    "opc ua, signed and encrypted": opcua,
+    "through the bridge": bridge,
+}
+"""Each makes its bench in an empty folder, and gives the bench file."""
+
+
+def _own(text: str) -> str:
+    """The bench file with ports that nobody uses now."""
+    with ExitStack() as stack:
+        for key in re.findall(r"^port = \d+", text, flags=re.MULTILINE):
+            free = stack.enter_context(socket.socket())  # all at once, so that no two are the same
+            free.bind((HOST, 0))
+            text = text.replace(key, f"port = {free.getsockname()[1]}", 1)
+    return text
+
+
+def _box(folder: Path) -> Path:
+    path = folder / "box" / "bench.toml"
+    path.parent.mkdir()
+    return _written(path, _own(default_text()), "modbus")
+
+
+def _to_box(box: Path) -> str:
+    return f'protocol = "modbus-tcp"\nhost = "{HOST}"\nport = {_port(box, "plc.modbus")}\n'
+
+
+def _physical(connect: str, more: str = "") -> str:
+    """The water cell as a box on a wire."""
+    text = _own(default_text())
+    if not more:
+        text = re.sub(r'^protocol = "(modbus|opcua)"$', 'protocol = "device"', text, flags=re.MULTILINE)
+    text = text.replace('kind = "emulated" ', f'kind = "physical"\n{more}#', 1)
+    text = text.replace('program = "water-cell"\n', "", 1)
+    return text.replace("[plc.modbus]\n", f"[plc.connect]\n{connect}\n[plc.modbus]\n", 1)
+
+
+def _written(path: Path, text: str, by: str, stands_in: str = "") -> Path:
+    table = f'\n[test]\nby = "{by}"\ntime_scale = {SCALE}\nstands_in = "{stands_in}"\n'
+    path.write_text(text + table, encoding="utf-8")
+    return path
+
+
+def _port(path: Path, table: str) -> int:
+    found = re.search(rf"^\[{re.escape(table)}\]\n(?:(?!\[).*\n)*?port = (\d+)", path.read_text(), flags=re.MULTILINE)
+    if found is None:
+        raise AssertionError(f"no port under [{table}] of {path}")
+    return int(found.group(1))
+
+
+def _certificate(certificate: Path, key: Path, uri: str) -> None:
+    hosts, now_ns = ("localhost", HOST), SystemClock().now_ns()
+    keep_certificate(certificate, key, name="tests", uri=uri, hosts=hosts, now_ns=now_ns)
