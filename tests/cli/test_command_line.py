@@ -39,6 +39,7 @@ COMMANDS = (
     "demo",
     "simulate",
     "run",
+    "import",
 )
 HELP = Path(__file__).with_name("help.txt")
 
