@@ -35,6 +35,7 @@ COMMANDS = (
     "recover",
     "verify",
     "falsify",
+    "scan",
     "doctor",
     "demo",
     "simulate",
