@@ -1,12 +1,11 @@
 """A drafted PLC as the text of a bench file: it loads as it stands, and says what a person should look at first."""
 
 import json
-import math
 import re
 from collections.abc import Iterator
 
 from testbed.core.tags import ByteOrder, DataType, ModbusAddress
-from testbed.outward.draft import RANGES, Draft, DraftTag
+from testbed.outward.draft import Draft, DraftTag, range_of
 
 _FASTEST_MS, _SLOWEST_MS = 1, 60_000
 _PERIOD_MS = 1000
@@ -68,15 +67,6 @@ def _tags(draft: Draft) -> Iterator[str]:
     yield from ("", "[[reader]]", 'name = "gateway"', 'plc = "device"', 'protocol = "device"')
     yield f"period_ms = {period_ms(draft)}"
     yield from ("", "[twin]", 'model = "mirror_v1"', 'follows = "gateway"')
-
-
-def range_of(tag: DraftTag) -> tuple[float, float]:
-    """Low and high in the tag's unit: its own, or what its type holds."""
-    if tag.range is not None:
-        return tag.range
-    low, high = (held * tag.scale + tag.offset for held in RANGES[tag.type])
-    low, high = float(f"{min(low, high):.12g}"), float(f"{max(low, high):.12g}")
-    return (low, high) if math.isfinite(low) and math.isfinite(high) and low < high else (-1e308, 1e308)
 
 
 def _modbus(place: ModbusAddress, unit_id: int | None) -> Iterator[str]:

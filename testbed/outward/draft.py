@@ -3,6 +3,7 @@
 Nothing is dropped in silence: whatever the file has and the draft has not is a `Remark` with its line.
 """
 
+import math
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
@@ -13,6 +14,7 @@ from testbed.core.tags import DataType, ModbusAddress, ModbusTable
 _PART = re.compile(r"[A-Za-z][A-Za-z0-9_]*")
 _LONGEST_NAME = 100
 _HIGHEST = 65535
+_LARGEST = 1e308
 _Place = tuple[int | None, ModbusTable, int] | str
 
 RANGES: Mapping[DataType, tuple[float, float]] = {
@@ -97,6 +99,11 @@ def settled(
         if tag.modbus is not None and tag.modbus.address + len(places) - 1 > _HIGHEST:
             left.append(Remark(tag.line, f"{tag.name}: it ends behind address {_HIGHEST}", "correct its address"))
             continue
+        low, high = range_of(tag)
+        if not (math.isfinite(low) and math.isfinite(high) and low < high):
+            mend = "correct its scaling: what the device holds makes no difference to it"
+            left.append(Remark(tag.line, f"{tag.name}: it is {low:g} to {high:g}", mend))
+            continue
         name = _free(_valid(tag.name), taken)
         if name != tag.name:
             mend = "take another name in the bench file if you like"
@@ -114,6 +121,22 @@ def settled(
         tuple(sorted(left, key=lambda remark: remark.line)),
         tuple(sorted(assumed, key=lambda remark: remark.line)),
     )
+
+
+def range_of(tag: DraftTag) -> tuple[float, float]:
+    """Low and high in the tag's unit: its own, or what its type holds."""
+    if tag.range is not None:
+        return tag.range
+    ends = (held * tag.scale + tag.offset for held in RANGES[tag.type])
+    least, most = (min(max(end, -_LARGEST), _LARGEST) for end in ends)
+    low, high = _short(min(least, most), tag.scale), _short(max(least, most), tag.scale)
+    return low, high
+
+
+def _short(end: float, scale: float) -> float:
+    """Without the last digits, which are none of a person's, where that is less than half a step."""
+    rounded = float(f"{end:.12g}")
+    return rounded if abs(rounded - end) < abs(scale) / 2 else end
 
 
 def _places(tag: DraftTag) -> list[_Place]:

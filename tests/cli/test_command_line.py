@@ -35,10 +35,12 @@ COMMANDS = (
     "recover",
     "verify",
     "falsify",
+    "scan",
     "doctor",
     "demo",
     "simulate",
     "run",
+    "import",
 )
 HELP = Path(__file__).with_name("help.txt")
 

@@ -21,6 +21,7 @@ COMMANDS = (
     "recover",
     "verify",
     "falsify",
+    "scan",
     "doctor",
     "demo",
     "simulate",

@@ -23,6 +23,7 @@ BREAKS = (
     pytest.param("merkle/tree.py", "import testbed.merkle.proofs", CIRCLES, id="modules of a room in a circle"),
     pytest.param("plc/thread.py", "import pymodbus", "Wires: pymodbus and asyncua live in fieldbus", id="pymodbus"),
     pytest.param("plc/thread.py", "import asyncua.ua", "Wires: pymodbus and asyncua live in fieldbus", id="asyncua"),
+    pytest.param("plc/bridge.py", "import snap7", "Siemens: snap7 lives in fieldbus", id="snap7"),
     pytest.param("verify/chain.py", "import web3", "Ethereum: its libraries live in chain", id="web3"),
     pytest.param("verify/chain.py", "import eth_utils", "Ethereum: its libraries live in chain", id="eth_utils"),
     pytest.param("verify/log.py", "import cbor2", "Encoding: cbor2 lives in record", id="cbor2"),
@@ -37,6 +38,7 @@ BREAKS = (
     ),
     pytest.param("rig/bench.py", "import rich.table", "Screens: rich lives in cli", id="rich"),
     pytest.param("rig/evidence.py", "import pyarrow", "Parquet: pyarrow lives in outward", id="pyarrow"),
+    pytest.param("rig/bench.py", "import pytest", "Tests: pytest lives in pytest_plugin", id="pytest"),
     pytest.param("attacks/target.py", "import sqlite3", "Databases: sqlite3 lives in store", id="sqlite3"),
 )
 

@@ -157,3 +157,22 @@ def test_a_scan_class_is_taken(tmp_path: Path) -> None:
     slow = '[[plc.scan_class]]\nname = "slow"\nevery = 10\n'
     bench = load(tmp_path, text(tags=LEVEL + 'scan_class = "slow"\n' + slow))
     assert [(one.name, one.every) for one in bench.plc.scan_class] == [("slow", 10)]
+
+
+@pytest.mark.parametrize(
+    ("limits", "scale", "fits"),
+    [
+        ("[-327.68, 327.67]", "0.01", True),
+        ("[0, 100000]", "3.06", True),
+        ("[-32767, 32768]", "-1.0", True),
+        ("[0, 400]", "0.01", False),
+        ("[0, 100000]", "3.0", False),
+    ],
+)
+def test_the_range_of_a_scaled_tag_is_in_its_unit(tmp_path: Path, limits: str, scale: str, fits: bool) -> None:
+    tags = LEVEL.replace("[0, 4]", limits).replace("scale = 0.01", f"scale = {scale}")
+    if fits:
+        assert load(tmp_path, text(tags=tags)).tags[0].scale == float(scale)
+        return
+    with pytest.raises(UsageError, match=r"does not fit into int16"):
+        load(tmp_path, text(tags=tags))
