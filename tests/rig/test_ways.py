@@ -94,8 +94,13 @@ def test_ways_that_the_bench_does_not_have(tmp_path: Path, monkeypatch: pytest.M
 
 async def _shows(controller: Controller, place: int, wanted: float) -> None:
     """With the next scan."""
-    while decode(controller.tags[place], (await controller.poll()).values[place]) != wanted:
+    while decode(controller.tags[place], (await controller.poll()).values[place]) != wanted:  # noqa: ASYNC110 - a wire
         await asyncio.sleep(0.01)
+
+
+async def _polled(controller: Controller) -> None:
+    await controller.connect()
+    await controller.poll()
 
 
 async def _connected(controller: Controller) -> None:
