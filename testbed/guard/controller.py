@@ -1,7 +1,7 @@
 """A controller that lets through only what the write policy allows."""
 
 import asyncio
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 
 from testbed.core.clock import Clock
 from testbed.core.errors import DeviceError, DeviceRefused, InvalidData, NotAllowed, UsageError
@@ -11,16 +11,26 @@ from testbed.fieldbus.controller import Controller
 from testbed.fieldbus.poll import Poll
 from testbed.fieldbus.registers import decode
 from testbed.guard.policy import WINDOW_NS, Denied, Noted, Policy, Purpose
+from testbed.guard.safe_state import Setting
 
 
 class GuardedController:
     """Any controller behind a policy: it reads as that one does, and writes what is allowed.
 
-    purpose: what its writes are for. The time is counted from the clock's time of day at the start, so that nobody
-    gains a faster rate by setting the clock. It keeps no log; whoever writes knows what was denied.
+    purpose: what its writes are for; always: settings of the safe state, from which no policy keeps a machine. The time
+    is counted from the clock's time of day at the start, so that nobody gains a faster rate by setting the clock. It
+    keeps no log; whoever writes knows what was denied.
     """
 
-    def __init__(self, inner: Controller, policy: Policy, clock: Clock, purpose: Purpose = Purpose.WRITE) -> None:
+    def __init__(
+        self,
+        inner: Controller,
+        policy: Policy,
+        clock: Clock,
+        purpose: Purpose = Purpose.WRITE,
+        always: Collection[Setting] = (),
+    ) -> None:
+        self._always = tuple(always)
         self._inner = inner
         self._policy = policy
         self._clock = clock
@@ -56,6 +66,9 @@ class GuardedController:
         Where the policy limits how fast the tag may change, and what it holds is not known, it is read first.
         """
         async with self._one_write:
+            if Setting(tag.name, value) in self._always:
+                await self._inner.write(tag, value)
+                return
             meant = self._purpose if purpose is None else purpose
             await self._know(tag)
             verdict = self._policy.check(tag.name, value, self._now_ns(), self._history.get(tag.name, ()), meant)

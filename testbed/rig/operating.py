@@ -11,21 +11,23 @@ from testbed.core.bodies import APPROVED, CONFIGURATION
 from testbed.core.clock import Clock, SystemClock
 from testbed.core.entropy import Entropy, SystemEntropy
 from testbed.core.errors import UsageError
-from testbed.core.identity import Identity
 from testbed.core.tags import Tag, Value
+from testbed.fieldbus.controller import Controller
 from testbed.fieldbus.poll import Poll
+from testbed.guard.controller import GuardedController
 from testbed.guard.operator import Operator
 from testbed.model import registry
 from testbed.record.schema import parameters_hash
 from testbed.rig.bench import Bench
 from testbed.rig.controllers import modbus_reader
+from testbed.rig.devices import device_of
 from testbed.rig.failing import arm_failpoints
 from testbed.rig.locks import role_lock
 from testbed.rig.logs import Configuration, check_real, open_log
 from testbed.rig.paths import Paths
 from testbed.rig.reading import OwnPlc
 from testbed.rig.recipe import parameters_of
-from testbed.rig.safety import refuse_command
+from testbed.rig.safety import policy_of, refuse_command
 from testbed.tlog.sequencer import Log
 
 
@@ -64,25 +66,32 @@ async def command(bench: Bench, who: str, tag: str, value: Value) -> str:
     check_real(bench)
     refuse_command(bench, SystemClock())
     arm_failpoints(bench.operator.name)
-    device = OwnDevice(bench)
+    own = commanded(bench)
+    device = own if bench.serves else GuardedController(own, policy_of(bench, None), SystemClock())
 
     async def pause() -> None:
         await asyncio.sleep(bench.plc.scan_ms / 1000)
 
     with operator_log(bench, SystemClock(), SystemEntropy(), simulated=False) as log:
-        return await Operator(who, log, device, bench.tags, bench.momentary, pause).write(tag, value)
+        return await Operator(who, log, device, own.tags, bench.momentary, pause).write(tag, value)
 
 
-class OwnDevice(OwnPlc):
-    """The bench's own PLC, to be commanded: a Controller."""
+def commanded(bench: Bench) -> Controller:
+    """The PLC, to be commanded: by the bench's own Modbus server, or the physical one itself where it is on none.
+
+    An emulated PLC takes what its tags can hold, and a bridge what the write policy allows; who writes to a physical
+    one past both looks at the policy first.
+    """
+    return _OwnDevice(bench) if bench.serves else device_of(bench)
+
+
+class _OwnDevice(OwnPlc):
+    """By the bench's own Modbus server."""
 
     def __init__(self, bench: Bench) -> None:
         self._modbus = modbus_reader(bench)
-        self.tags = bench.tags
+        self.tags = bench.shown
         super().__init__(bench, self._modbus)
-
-    async def identify(self) -> Identity:
-        return Identity()
 
     async def poll(self) -> Poll:
         poll = await super().poll()

@@ -11,7 +11,7 @@ from testbed.guard.logged import LoggedController
 from testbed.guard.quarantine import lift, quarantined
 from testbed.guard.safe_state import Reached, reach_safe_state
 from testbed.rig.bench import Bench
-from testbed.rig.operating import OwnDevice, operator_log
+from testbed.rig.operating import commanded, operator_log
 from testbed.rig.paths import Paths
 from testbed.rig.safety import lease_folder, person, safe_state_of
 
@@ -31,7 +31,7 @@ async def recover(bench: Bench, who: str) -> Reached | None:
         await asyncio.sleep(bench.plc.scan_ms / 1000)
 
     with ExitStack() as stack:
-        device: Controller = OwnDevice(bench)
+        device: Controller = commanded(bench)
         if paths.log(bench.operator.name).is_file():
             log = stack.enter_context(operator_log(bench, clock, SystemEntropy(), simulated=False))
             logged = LoggedController(device, who, log, bench.momentary, lambda tag: tag.name in bench.heartbeats)

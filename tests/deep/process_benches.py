@@ -11,8 +11,10 @@ from contextlib import ExitStack
 from pathlib import Path
 
 from testbed.core.clock import SystemClock
+from testbed.core.tags import DataType
 from testbed.fieldbus.opcua_server import APPLICATION_URI
 from testbed.keys.certificates import keep_certificate
+from testbed.rig.bench import load_bench
 from testbed.rig.default import default_text
 
 SCALE = 10.0
@@ -28,6 +30,25 @@ def in_process(folder: Path) -> Path:
 def modbus(folder: Path) -> Path:
     """The bench's own Modbus TCP server."""
     return _written(folder / "bench.toml", _own(default_text()), "modbus")
+
+
+def modbus_tls(folder: Path) -> Path:
+    """The bench's own Modbus/TCP Security server, with certificates on both sides."""
+    text = _own(default_text().replace("[plc.opcua]\n", "[plc.tls]\nenabled = true\nport = 5802\n\n[plc.opcua]\n"))
+    return _written(folder / "bench.toml", text, "modbus-tls")
+
+
+def modbus_rtu(folder: Path) -> Path:
+    """A serial line between two pseudo-terminals; whoever runs the suite holds it up."""
+    near, far = (folder / "line").read_text(encoding="utf-8").split()
+    line = f'[plc.serial]\ndevice = "{far}"\nother_end = "{near}"\nbaud = 115200\nparity = "N"\n\n[plc.opcua]\n'
+    return _written(folder / "bench.toml", _own(default_text().replace("[plc.opcua]\n", line)), "modbus-rtu")
+
+
+def opcua_own(folder: Path) -> Path:
+    """The bench's own OPC UA server, SignAndEncrypt and nothing else."""
+    text = _own(default_text().replace("[plc.opcua]\n", '[plc.opcua]\nsecurity = "SignAndEncrypt"\n'))
+    return _written(folder / "bench.toml", text, "opcua")
 
 
 def opcua(folder: Path) -> Path:
@@ -61,14 +82,25 @@ def modbus_device(folder: Path) -> Path:
 def bridge(folder: Path) -> Path:
     """A box by Modbus TCP, which the bench shows on a Modbus TCP server of its own."""
     text = _physical(_to_box(_box(folder)), "bridge = true\n")
-    return _written(folder / "bench.toml", text, "modbus", "box/bench.toml")
+    text = text.replace("[safety]\n", '[safety]\npolicy = "policy.toml"\n')
+    bench = _written(folder / "bench.toml", text, "modbus", "box/bench.toml")
+    rules = [
+        f'[[allow]]\ntag = "{tag.name}"\n' + ("" if tag.type is DataType.BOOL else f"range = [{tag.low}, {tag.high}]\n")
+        for tag in load_bench(None).tags
+        if tag.writable
+    ]
+    (folder / "policy.toml").write_text("\n".join(rules), encoding="utf-8")
+    return bench
 
 
 TRANSPORTS: dict[str, Callable[[Path], Path]] = {
     "in process": in_process,
     "modbus tcp": modbus,
     "modbus tcp, to a box": modbus_device,
-    "opc ua, signed and encrypted": opcua,
+    "modbus/tcp security": modbus_tls,
+    "modbus rtu, a pty pair": modbus_rtu,
+    "opc ua, signed and encrypted": opcua_own,
+    "the same, to a box": opcua,
     "through the bridge": bridge,
 }
 """Each makes its bench in an empty folder, and gives the bench file."""

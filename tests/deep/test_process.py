@@ -11,6 +11,7 @@ from xml.etree import ElementTree as Xml
 import pytest
 
 from tests.deep.process_benches import TRANSPORTS
+from tests.fieldbus.ptys import cable
 
 pytestmark = pytest.mark.deep
 SUITE = Path(__file__).parents[1] / "process"
@@ -39,7 +40,13 @@ def table(request: pytest.FixtureRequest) -> Iterator[list[Ran]]:
 
 @pytest.mark.parametrize("transport", TRANSPORTS)
 def test_the_suite_passes_unchanged(transport: str, table: list[Ran], tmp_path: Path) -> None:
-    bench, report = TRANSPORTS[transport](tmp_path), tmp_path / "report.xml"
+    with cable() as line:
+        (tmp_path / "line").write_text(f"{line.near} {line.far}", encoding="utf-8")
+        _passes(TRANSPORTS[transport](tmp_path), transport, table)
+
+
+def _passes(bench: Path, transport: str, table: list[Ran]) -> None:
+    report = bench.with_name("report.xml")
     command = [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", "-p", "no:xdist", f"--junitxml={report}"]
     began = time.monotonic()
     done = subprocess.run(

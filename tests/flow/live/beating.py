@@ -5,7 +5,7 @@ import sys
 from pathlib import Path
 
 from testbed.rig.bench import load_bench
-from testbed.rig.reading import modbus_reader
+from testbed.rig.controllers import modbus_reader
 from testbed.rig.safety import watchdog_of
 
 
