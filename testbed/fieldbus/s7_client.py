@@ -202,13 +202,14 @@ class S7Controller:
             raise self._refusal(f"{self._where[place].address} ({self._tags[place].name}){others}", says(code), code)
 
     def _plan(self, classes: tuple[int, ...]) -> _Plan:
-        """What is read when the tags of these scan classes are due."""
+        """What is read when the tags of these scan classes are due. Raises DeviceError without a connection."""
+        pdu = self._channel.pdu
         if classes not in self._plans:
             due = {place for place, every in enumerate(self._every) if every in classes}
             wanted = self._spans(due - self._refused.keys(), self._apart)
             again = self._spans(range(len(self._tags), len(self._where)), self._apart)
             first = sorted(wanted, key=lambda span: self._scan not in span.tags)
-            reads = [prepared(members, self._where) for members in requests((*first, *again), self._channel.pdu)]
+            reads = [prepared(members, self._where) for members in requests((*first, *again), pdu)]
             statuses = [
                 status(self._refused[place]) if place in self._refused else 0 if place in due else GOOD_NO_DATA
                 for place in range(len(self._tags))

@@ -262,6 +262,16 @@ async def test_tags_of_a_slow_class_are_read_in_their_turn(still: Served) -> Non
         assert missing == [[], ["speed"], ["speed"], [], ["speed"], ["speed"], []]
 
 
+async def test_a_poll_in_which_nothing_is_due_still_needs_a_connection(still: Served) -> None:
+    async with connected(TAGS[:1], still.port, every={"level": 2}) as controller:
+        assert (await controller.poll()).statuses == (0,)
+        assert (await controller.poll()).statuses == (GOOD_NO_DATA,)
+        await controller.poll()
+        await controller.close()
+        with pytest.raises(DeviceError, match="not connected"):
+            await controller.poll()
+
+
 async def test_all_values_are_of_one_scan() -> None:
     tags = [tag("plc.scan", DataType.UINT32, "DB1.DBD0")]
     tags += [tag(f"n{at}", DataType.UINT32, f"DB1.DBD{4 * at}") for at in range(1, 301)]
