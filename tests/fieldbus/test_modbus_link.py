@@ -67,6 +67,21 @@ async def test_an_answer_with_an_old_transaction_is_dropped_and_the_right_one_ta
         await reader.close()
 
 
+@pytest.mark.parametrize("late", [1, 3])
+async def test_late_answers_of_any_length_before_the_right_one_do_it_no_harm(late: int) -> None:
+    many = words(range(120))
+    right = b"".join(at.to_bytes(2, "big") for at in range(120))
+    async with device({}) as served:
+        served.raw = lambda request: (
+            frame(b"\x7f\x00" + request[2:7], b"\x03\xf0" + bytes(240)) * late + frame(request[:7], b"\x03\xf0" + right)
+        )
+        reader = ModbusController(many, Tcp(LOCAL, served.port), scan_tag=None, boot_tag=None, timeout=5.0)
+        await reader.connect()
+        for _ in range(3):
+            assert b"".join(raw or b"" for raw in (await reader.poll()).values) == right
+        await reader.close()
+
+
 async def test_an_answer_that_comes_after_the_time_is_never_taken() -> None:
     held: asyncio.Future[None] = asyncio.get_running_loop().create_future()
 
