@@ -174,9 +174,17 @@ class ModbusController:
             )
 
     async def identify(self) -> Identity:
-        """By function 43/14; empty fields where the PLC answers that it has none. Raises DeviceError."""
+        """By function 43/14; empty fields where the PLC has none. Raises DeviceError where it answers nothing."""
         self._must_be_open()
-        return await identity_of(self._line_of(self._unit).link, self._unit)
+        line = self._line_of(self._unit)
+        try:
+            return await identity_of(line.link, self._unit)
+        except NoAnswer:
+            # Some devices say nothing to a function that they do not know, libmodbus's on a serial line among them.
+            own = [unit for unit in line.units if unit.number == self._unit]
+            if not own or not await own[0].answers(line.link):
+                raise
+            return Identity()
 
     def _whole(self, came: Sequence[Row | DeviceError]) -> tuple[list[bytes | None], list[int]]:
         """The rows of all units, put together in the order of the tags."""

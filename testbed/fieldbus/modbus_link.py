@@ -1,18 +1,20 @@
 """One open way to Modbus devices: a request, its answer, and then the next one.
 
-pymodbus makes and reads the frames. What it leaves open is settled here: a lost connection ends the request that waits
-at once, bytes that are no answer end it as well, and why a connection could not be opened or was lost is kept.
+pymodbus opens the way, and makes and reads the frames. Its clients leave open what is settled here: a lost connection
+ends the request that waits at once, bytes that are no answer end it as well, late answers before the right one do it no
+harm, and why a connection could not be opened or was lost is kept.
 """
 
 import asyncio
 import ssl
 import struct
 import termios
+from typing import cast
 
-from pymodbus.exceptions import ConnectionException, ModbusException, ModbusIOException
+from pymodbus.exceptions import ModbusException
+from pymodbus.framer import FramerRTU, FramerSocket
 from pymodbus.pdu import DecodePDU, ModbusPDU
-from pymodbus.transaction import TransactionManager
-from pymodbus.transport import CommType
+from pymodbus.transport import CommParams, CommType, ModbusProtocol
 
 from testbed.core.errors import DeviceError, DeviceRefused
 from testbed.fieldbus.modbus_answers import ANSWERS
@@ -32,6 +34,9 @@ EXCEPTIONS = {
 """Exception codes (Modbus Application Protocol V1.1b3, section 7)."""
 _OVERHEAD = 16
 """Bytes of a request and of what surrounds the data of its answer, on a serial line."""
+_MOST_NUMBER = 0xFFFF
+_MOST_HELD = 1024
+"""Bytes that wait to become a frame; the longest has 260."""
 _MEND_TAGS = "compare unit, table, address and type of the tags with the PLC's"
 
 
@@ -47,48 +52,94 @@ class Refused(DeviceRefused):
         self.code = code
 
 
-class _Transactions(TransactionManager):
-    """pymodbus's transactions. wrong: why the connection was lost or did not come about; answered: whether any did."""
+class _Broken(Exception):
+    """A request has no answer. late: the time for it is over, and nothing else is known to be wrong."""
 
-    wrong: BaseException | None = None
-    answered = False
-    made: "asyncio.Future[None] | None" = None
+    def __init__(self, what: str, *, late: bool = False) -> None:
+        super().__init__(what)
+        self.late = late
+
+
+class _Wire(ModbusProtocol):
+    """pymodbus's connection or serial line, with one request at a time on it.
+
+    framer: of its frames; wrong: why it was lost or did not come about; answered: whether any answer ever came.
+    """
+
+    def __init__(self, params: CommParams, framer: FramerSocket | FramerRTU) -> None:
+        super().__init__(params, is_server=False)
+        self._framer = framer
+        self._numbered = isinstance(framer, FramerSocket)
+        self._number = 0
+        self._unit = 0
+        self._came = b""
+        self._made = self.loop.create_future()
+        self._answer: asyncio.Future[ModbusPDU] = self.loop.create_future()
+        self.wrong: BaseException | None = None
+        self.answered = False
 
     async def connect(self) -> bool:
         """As pymodbus's, but the reason of a failure is kept."""
         self.is_closing = False
-        self.made = asyncio.get_running_loop().create_future()
         try:
             self.transport, _ = await asyncio.wait_for(self.call_create(), self.comm_params.timeout_connect)
-            await self.made  # a serial port is there before it is read
+            await self._made  # a serial port is there before it is read
         except (TimeoutError, OSError, termios.error) as error:  # the last: a line does not take its settings
             self.wrong = error
             return False
         return True
 
+    async def exchange(self, request: ModbusPDU, waits: float) -> ModbusPDU:
+        """The answer to `request`, which gets its number here. waits: s. Raises _Broken."""
+        if self._numbered:
+            self._number = self._number % _MOST_NUMBER + 1
+        else:
+            self._came = b""  # nothing says to which request it would belong
+        request.transaction_id, self._unit = self._number, request.dev_id
+        answer: asyncio.Future[ModbusPDU] = self.loop.create_future()
+        self._answer = answer
+        timer = self.loop.call_later(waits, self._fail, _Broken(f"no answer within {waits:g} s", late=True))
+        cast("asyncio.Transport", self.transport).write(self._framer.buildFrame(request))
+        try:
+            return await answer
+        finally:
+            timer.cancel()
+
+    def data_received(self, data: bytes) -> None:
+        """Bytes came: frames of other units and with other numbers are passed over, also one that was cut in two."""
+        self._came += data
+        try:
+            used, answer = self._framer.handleFrame(self._came, self._unit, self._number)
+        except (ModbusException, ValueError, LookupError, struct.error) as error:
+            self._came = b""
+            self._fail(_Broken(f"no answer can be made of what came: {error}"))
+            return
+        self._came = self._came[used:] if len(self._came) - used <= _MOST_HELD else b""
+        if answer is not None:
+            self.answered = True
+            if not self._answer.done():
+                self._answer.set_result(answer)
+
+    def callback_new_connection(self) -> ModbusProtocol:
+        """Of a server."""
+        return self
+
+    def callback_data(self, data: bytes, addr: tuple[str, int] | None = None) -> int:  # noqa: ARG002  # not called here
+        """What data_received does."""
+        return len(data)
+
     def callback_connected(self) -> None:
-        super().callback_connected()
-        if self.made is not None and not self.made.done():
-            self.made.set_result(None)
+        if not self._made.done():
+            self._made.set_result(None)
 
     def callback_disconnected(self, exc: Exception | None) -> None:
-        super().callback_disconnected(exc)
         self.wrong = exc
-        self._fail(ConnectionException("the connection is gone"))
+        self._fail(_Broken("the connection is gone"))
 
-    def callback_data(self, data: bytes, addr: tuple[str, int] | None = None) -> int:
-        try:
-            used = super().callback_data(data, addr)
-        except (ModbusException, ValueError, LookupError, struct.error) as error:
-            self._fail(ModbusIOException(f"no answer can be made of what came: {error}"))
-            return len(data)
-        self.answered = self.answered or self.last_pdu is not None
-        return used
-
-    def _fail(self, error: ModbusException) -> None:
-        if not self.response_future.done():
-            self.response_future.set_exception(error)
-            self.response_future.exception()  # nobody may be waiting for it
+    def _fail(self, error: _Broken) -> None:
+        if not self._answer.done():
+            self._answer.set_exception(error)
+            self._answer.exception()  # nobody may be waiting for it
 
 
 class Link:
@@ -103,7 +154,7 @@ class Link:
         self._pause = pause + transport.silence
         self._busy = asyncio.Lock()
         self._free_at = 0.0
-        self._open: _Transactions | None = None
+        self._open: _Wire | None = None
 
     @property
     def connected(self) -> bool:
@@ -114,9 +165,10 @@ class Link:
         """Open it; an open one is closed first. patience: s, less than the timeout. Raises DeviceError, UsageError."""
         self.close()
         params = self._transport.params(self._timeout if patience is None else min(patience, self._timeout))
-        made = _Transactions(params, self._transport.framer(DecodePDU(False)), 0, False, None, None, None)
+        decoder = DecodePDU(False)
         for answer in ANSWERS:
-            made.framer.decoder.register(answer)
+            decoder.register(answer)
+        made = _Wire(params, self._transport.framer(decoder))
         try:
             opened = await made.connect()
         except BaseException:
@@ -125,7 +177,6 @@ class Link:
         if not opened:
             made.close()
             raise NoAnswer(f"{self._transport}: no connection: {_reason(made)}", _mend(made))
-        made.max_until_disconnect = made.count_until_disconnect = 1 << 60  # who is closed is decided here
         self._open = made
 
     def close(self) -> None:
@@ -145,10 +196,9 @@ class Link:
             if self._pause and (left := self._free_at - loop.time()) > 0:
                 await asyncio.sleep(left)
             waits = self._timeout if patience is None else min(patience, self._timeout)
-            made.comm_params.timeout_connect = waits + self._transport.byte_s * (size + _OVERHEAD)
             try:
-                answer = await made.execute(False, request)
-            except ModbusException as error:
+                answer = await made.exchange(request, waits + self._transport.byte_s * (size + _OVERHEAD))
+            except _Broken as error:
                 raise self._silent(made, where, waits, error) from error
             except asyncio.CancelledError:
                 self.close()  # its answer may still come, and must not be taken for another one
@@ -157,7 +207,7 @@ class Link:
                 self._free_at = loop.time() + self._pause
         return self._answer(made, request, answer, where)
 
-    def _answer(self, made: _Transactions, request: ModbusPDU, answer: ModbusPDU, where: str) -> ModbusPDU:
+    def _answer(self, made: _Wire, request: ModbusPDU, answer: ModbusPDU, where: str) -> ModbusPDU:
         place = f"{self._transport}, unit {request.dev_id}: {where}"
         if answer.transaction_id != request.transaction_id:
             raise NoAnswer(f"{place}: the answer bears another transaction's number", _mend(made))
@@ -171,23 +221,23 @@ class Link:
             )
         return answer
 
-    def _connected(self) -> _Transactions:
+    def _connected(self) -> _Wire:
         if self._open is None or not self._open.is_active():
             why = "" if self._open is None else f": {_reason(self._open)}"
             raise NoAnswer(f"{self._transport}: not connected{why}", "connect first, or start the PLC again")
         return self._open
 
-    def _silent(self, made: _Transactions, where: str, waits: float, error: ModbusException) -> NoAnswer:
+    def _silent(self, made: _Wire, where: str, waits: float, error: _Broken) -> NoAnswer:
         if not made.is_active():
             return NoAnswer(f"{self._transport}: {where}: {_reason(made)}", _mend(made))
-        how = "" if "No response" in str(error) else f" ({error})"
+        how = "" if error.late else f" ({error})"
         return NoAnswer(
             f"{self._transport}: {where}: no answer within {waits:g} s{how}",
             "check that the PLC runs and that unit and port are right",
         )
 
 
-def _reason(made: _Transactions) -> str:
+def _reason(made: _Wire) -> str:
     """Why a connection is not there."""
     wrong = made.wrong
     if isinstance(wrong, ssl.SSLCertVerificationError):
@@ -204,7 +254,7 @@ def _reason(made: _Transactions) -> str:
     return str(wrong) if wrong is not None else "the other side ended it"
 
 
-def _mend(made: _Transactions) -> str:
+def _mend(made: _Wire) -> str:
     if made.comm_params.comm_type == CommType.TLS and not isinstance(made.wrong, TimeoutError | ConnectionRefusedError):
         return "let each side trust the other's certificate, and look at their dates and names"
     if made.comm_params.comm_type == CommType.SERIAL:

@@ -131,6 +131,8 @@ class Plan:
             if one.read is read:
                 one.until = now + self.again
                 return ()
+        if read not in self._reads:  # another poll has learned it meanwhile
+            return ()
         at = self._reads.index(read)
         if len(read.at) == 1 or whole:
             alone = (read,) if len(read.at) == 1 else tuple(self._alone(read))

@@ -102,6 +102,18 @@ class Unit:
             self.repeats += 1
         return None
 
+    async def answers(self, link: Link) -> bool:
+        """Whether it answers a read, if only by a refusal."""
+        for read in self.plan.due(0, asyncio.get_running_loop().time())[:1]:
+            try:
+                await ask(link, read, None)
+            except Refused:
+                return True
+            except NoAnswer:
+                return False
+            return True
+        return False
+
     async def _read_once(self, link: Link, poll: int, patience: float | None) -> tuple[Row, int]:
         """A row, and how many requests it took."""
         plan, row = self.plan, self.nothing(0)

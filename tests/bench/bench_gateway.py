@@ -24,7 +24,7 @@ from testbed.core.entropy import SystemEntropy
 from testbed.core.tags import DataType, ModbusTable, Tag
 from testbed.fieldbus.layout import Block, plan
 from testbed.fieldbus.modbus_client import ModbusController
-from testbed.fieldbus.modbus_transports import Tcp
+from testbed.fieldbus.modbus_transports import Tcp, Transport
 from testbed.fieldbus.poll import Poll
 from testbed.fieldbus.registers import decoder_of
 from testbed.keys.ed25519 import SigningKey
@@ -61,8 +61,8 @@ def measure(tags: Sequence[Tag], port: int, folder: Path) -> list[Compared]:
         key = SigningKey.from_seed("bench.example/gateway", bytes(32))
         log = Log(key, store, Publisher(folder / "tlog"), SystemEntropy())
         return compare(
-            rate(lambda: bare(tags, port)),
-            rate(lambda: log_off(tags, port)),
+            rate(lambda: bare(tags, lambda: AsyncModbusTcpClient(LOCAL, port=port, retries=0))),
+            rate(lambda: log_off(tags, Tcp(LOCAL, port))),
             rate(lambda: logged(tags, port, log, 0)),
             rate(lambda: logged(tags, port, log, COMMIT_NS)),
             rounds=ROUNDS,
@@ -78,11 +78,11 @@ def rate(run: Callable[[], Awaitable[float]]) -> Measure:
     return lambda: asyncio.run(once())
 
 
-async def bare(tags: Sequence[Tag], port: int) -> float:
+async def bare(tags: Sequence[Tag], made: Callable[[], AsyncModbusTcpClient]) -> float:
     """As few requests as read all tags, and every value decoded by one struct for each answer."""
     blocks = [(block, *_structs(block)) for block in plan(tags, GAP)]
     blocks.sort(key=lambda found: tags[0] not in found[0].tags)
-    async with AsyncModbusTcpClient(LOCAL, port=port, retries=0) as client:
+    async with made() as client:
         reads = {
             ModbusTable.COIL: client.read_coils,
             ModbusTable.DISCRETE_INPUT: client.read_discrete_inputs,
@@ -119,9 +119,9 @@ def _structs(block: Block) -> tuple[struct.Struct, struct.Struct]:
     return struct.Struct(f">{block.count}H"), struct.Struct(fields)
 
 
-async def log_off(tags: Sequence[Tag], port: int) -> float:
+async def log_off(tags: Sequence[Tag], way: Transport) -> float:
     """The reader, and every value decoded."""
-    async with connected(ModbusController(tags, Tcp(LOCAL, port), gap=GAP)) as reader:
+    async with connected(ModbusController(tags, way, gap=GAP)) as reader:
         decode = decoder_of(tags)
         started = time.perf_counter()
         for _ in range(POLLS):

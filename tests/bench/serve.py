@@ -1,6 +1,7 @@
-"""A server to measure against: `serve.py KIND [COUNT]` prints its port and ends when its input does.
+"""A server to measure against: `serve.py KIND [COUNT [FOLDER]]` prints its port and ends when its input does.
 
-cell: the water cell's tags over Modbus, standing still. numbers: counters and COUNT floats over Modbus, standing still.
+cell: the water cell's tags over Modbus, standing still. numbers: counters and COUNT floats over Modbus, standing still;
+rtu, tls: the same in RTU frames over TCP, or over TLS with the certificates of FOLDER.
 opcua, asyncua: COUNT floats that all change each PERIOD_S, served by ours and by asyncua as it is.
 """
 
@@ -9,21 +10,26 @@ import contextlib
 import itertools
 import logging
 import sys
-from collections.abc import Mapping
+from collections.abc import Callable, Coroutine, Mapping
 from datetime import UTC
+from functools import partial
+from pathlib import Path
 
 from asyncua import ua
 from asyncua.server.server import Server
 
 from testbed.core.tags import Tag, Value
-from testbed.fieldbus.modbus_server import ModbusServer
+from testbed.fieldbus.modbus_access import Access
+from testbed.fieldbus.modbus_server import ConnectionLimits, ModbusServer
 from testbed.fieldbus.opcua_server import OpcUaServer
+from testbed.keys.certificates import role_of
 from testbed.plc.emulator import Emulator
 from testbed.plc.image import ProcessImage
 from testbed.rig.bench import load_bench
 from tests.bench.measure import numbers
 
 PERIOD_S = 0.05
+CONNECTIONS = 64
 
 
 async def cell() -> None:
@@ -34,11 +40,18 @@ async def cell() -> None:
     await _modbus(ModbusServer(tags, plc.image))
 
 
-async def still_numbers(count: int) -> None:
+async def still_numbers(count: int, access: Access | None = None, *, rtu: bool = False) -> None:
     """Numbers in one table."""
     tags = numbers(count)
     values: dict[str, Value] = {tag.name: 1 if tag.name.startswith("plc.") else 0.5 for tag in tags}
-    await _modbus(ModbusServer(tags, ProcessImage(tags, values)))
+    limits = ConnectionLimits(connections=CONNECTIONS)
+    await _modbus(ModbusServer(tags, ProcessImage(tags, values), limits=limits, access=access, rtu=rtu))
+
+
+async def numbers_over_tls(count: int, folder: Path) -> None:
+    """The same for clients of that folder's certificate."""
+    access = Access(folder / "server.pem", folder / "server.key", folder / "client.pem", role_of)
+    await still_numbers(count, access)
 
 
 async def _modbus(server: ModbusServer) -> None:
@@ -116,12 +129,19 @@ async def _until_the_end(port: int) -> None:
     await asyncio.get_running_loop().run_in_executor(None, sys.stdin.read)
 
 
-def main(kind: str, count: int) -> None:
+def main(kind: str, count: str = "0", folder: str = "") -> None:
     """Serve."""
     logging.disable(logging.ERROR)
-    served = {"numbers": still_numbers, "opcua": opcua, "asyncua": asyncua}
-    asyncio.run(cell() if kind == "cell" else served[kind](count))
+    served: dict[str, Callable[[int], Coroutine[None, None, None]]] = {
+        "cell": lambda _: cell(),
+        "numbers": still_numbers,
+        "rtu": partial(still_numbers, rtu=True),
+        "tls": lambda count: numbers_over_tls(count, Path(folder)),
+        "opcua": opcua,
+        "asyncua": asyncua,
+    }
+    asyncio.run(served[kind](int(count)))
 
 
 if __name__ == "__main__":
-    main(sys.argv[1], int(sys.argv[2]) if len(sys.argv) > 2 else 0)
+    main(*sys.argv[1:])

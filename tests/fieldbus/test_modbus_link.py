@@ -67,6 +67,21 @@ async def test_an_answer_with_an_old_transaction_is_dropped_and_the_right_one_ta
         await reader.close()
 
 
+@pytest.mark.parametrize("late", [1, 3])
+async def test_late_answers_of_any_length_before_the_right_one_do_it_no_harm(late: int) -> None:
+    many = words(range(120))
+    right = b"".join(at.to_bytes(2, "big") for at in range(120))
+    async with device({}) as served:
+        served.raw = lambda request: (
+            frame(b"\x7f\x00" + request[2:7], b"\x03\xf0" + bytes(240)) * late + frame(request[:7], b"\x03\xf0" + right)
+        )
+        reader = ModbusController(many, Tcp(LOCAL, served.port), scan_tag=None, boot_tag=None, timeout=5.0)
+        await reader.connect()
+        for _ in range(3):
+            assert b"".join(raw or b"" for raw in (await reader.poll()).values) == right
+        await reader.close()
+
+
 async def test_an_answer_that_comes_after_the_time_is_never_taken() -> None:
     held: asyncio.Future[None] = asyncio.get_running_loop().create_future()
 
@@ -265,9 +280,23 @@ async def test_a_device_without_identification_has_empty_fields(code: int) -> No
         await reader.close()
 
 
-@pytest.mark.parametrize(
-    "pdu", [b"\x2b\x0e\x02\x82\x00\x00\x01\x00\x30Maker", b"\x2b\x0e\x02", b"\x2b\x0d\x00\x00\x00\x00\x00"]
-)
+async def test_a_device_that_is_silent_to_what_it_does_not_know_has_empty_fields_as_well() -> None:
+    async def knows_reads(pdu: bytes) -> bytes | None:
+        return None if pdu[0] == 0x2B else await GOOD(pdu)
+
+    async with device({1: knows_reads}) as served:
+        reader = controller(Tcp(LOCAL, served.port))
+        await reader.connect()
+        assert await reader.identify() == Identity()
+        assert (await reader.poll()).values == VALUES
+        # Its twin is silent to everything.
+        served.units[1] = silent
+        with pytest.raises(DeviceError, match=r"device identification.*no answer"):
+            await reader.identify()
+        await reader.close()
+
+
+@pytest.mark.parametrize("pdu", [b"\x2b\x0e\x02", b"\x2b\x0d\x00\x00\x00\x00\x00"])
 async def test_an_identification_that_is_cut_short_is_a_device_error(pdu: bytes) -> None:
     async def broken(_: bytes) -> bytes | None:
         return pdu
@@ -275,12 +304,8 @@ async def test_an_identification_that_is_cut_short_is_a_device_error(pdu: bytes)
     async with device({1: broken}) as served:
         reader = controller(Tcp(LOCAL, served.port))
         await reader.connect()
-        try:
-            identity = await reader.identify()
-        except DeviceError:
-            pass
-        else:
-            assert len(identity.vendor) <= 0x30  # a length beyond the end: what is there may be taken
+        with pytest.raises(DeviceError, match="device identification"):
+            await reader.identify()
         await reader.close()
 
 
