@@ -12,10 +12,13 @@ import asyncio
 import logging
 from contextlib import suppress
 
+from asyncua import ua
 from asyncua.common.connection import TransportLimits
+from asyncua.crypto.security_policies import SecurityPolicy
 from asyncua.server.binary_server_asyncio import BinaryServer
 from asyncua.server.server import Server
 
+from testbed.fieldbus.opcua_doorkeeper import Doorkeeper
 from testbed.fieldbus.opcua_protocol import LEAST_BUFFER, MOST_CHUNK, BoundedProtocol, ConnectionBounds
 from testbed.fieldbus.opcua_sessions import BoundedInternalServer
 
@@ -132,10 +135,10 @@ class BoundedBinaryServer(BinaryServer):
 
 
 class BoundedServer(Server):
-    """asyncua's server within bounds."""
+    """asyncua's server within bounds, for whom the doorkeeper lets in."""
 
-    def __init__(self, bounds: ConnectionBounds) -> None:
-        internal = BoundedInternalServer(bounds.sessions)
+    def __init__(self, bounds: ConnectionBounds, doorkeeper: Doorkeeper) -> None:
+        internal = BoundedInternalServer(bounds.sessions, doorkeeper)
         internal.max_session_timeout_ms = bounds.session_s * 1000
         internal.max_connections = 2**31  # we bound them ourselves
         internal.max_pending_activation_seconds = 0
@@ -150,6 +153,15 @@ class BoundedServer(Server):
             max_chunk_count=bounds.message_bytes // LEAST_BUFFER,
             max_message_size=bounds.message_bytes,
         )
+
+    def _set_endpoints(self, policy: type[SecurityPolicy], mode: ua.MessageSecurityMode, level: int) -> None:
+        """As the library's; without security a name proves nothing, and a password would be anybody's."""
+        super()._set_endpoints(policy, mode, level)
+        if mode == ua.MessageSecurityMode.None_:
+            endpoint = self.iserver.endpoints[-1]
+            endpoint.UserIdentityTokens = [
+                token for token in endpoint.UserIdentityTokens if token.TokenType == ua.UserTokenType.Anonymous
+            ]
 
     async def start(self) -> None:
         """As the library's, with our connections. Raises OSError where nobody can listen."""

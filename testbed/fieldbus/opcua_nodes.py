@@ -30,6 +30,12 @@ TYPES = {
     DataType.FLOAT64: ua.VariantType.Double,
 }
 
+
+def type_of(tag: Tag) -> ua.VariantType:
+    """What its node holds: of a scaled tag the value in its unit, whatever the PLC makes of it."""
+    return ua.VariantType.Double if tag.scaled else TYPES[tag.type]
+
+
 METHODS: Mapping[str, tuple[str, Value, str]] = {
     "start": ("control.mode", 2, "Automatic mode from the next scan on."),
     "stop": ("control.mode", 0, "Mode off from the next scan on."),
@@ -71,7 +77,7 @@ def tag_value(tag: Tag, value: Value | None, now: ua.DateTime) -> ua.DataValue:
     """What the node of `tag` shows: its value, or that nobody could read it."""
     if value is None:
         return _Unchanging(ua.Variant(), _LOST, SourceTimestamp=now, ServerTimestamp=now)
-    return data_value(ua.Variant(value, TYPES[tag.type]), now)
+    return data_value(ua.Variant(value, type_of(tag)), now)
 
 
 async def add_tags(
@@ -147,7 +153,7 @@ async def _add_variable(server: Server, folder: Node, tag: Tag, leaf: str, index
     attributes = ua.VariableAttributes()
     attributes.DisplayName = ua.LocalizedText(leaf)
     attributes.Description = ua.LocalizedText(_text(tag))
-    attributes.DataType = ua.NodeId(ua.Int32(TYPES[tag.type].value))
+    attributes.DataType = ua.NodeId(ua.Int32(type_of(tag).value))
     attributes.ValueRank = ua.Int32(ua.ValueRank.Scalar)
     attributes.AccessLevel = attributes.UserAccessLevel = ua.Byte(access)
     attributes.Historizing = False

@@ -5,10 +5,11 @@ The address space holds what the PLC published and nothing else: a client's writ
 the snapshot of its next scan, or it is refused with a bad status. A Read is answered from the newest snapshot, all of
 it of one scan; subscribers hear of changes each time that the server publishes.
 
-Two endpoints at most: one without security, and with a certificate one that signs and encrypts by Basic256Sha256.
-Encryption keeps others on the wire from reading and changing what is said, and a client that knows the certificate
-from talking to anyone else. It keeps nobody out: any client certificate is accepted and every client is anonymous, as
-on the endpoint without security. So both are for loopback, or for a network where everybody may write.
+Who may come is said by an `Access`. As it stands by itself it has two endpoints at most, one without security and, with
+a certificate, one that signs and encrypts by Basic256Sha256. Encryption then keeps others on the wire from reading and
+changing what is said, and a client that knows the certificate from talking to anyone else; it keeps nobody out: any
+client certificate is accepted and every client is anonymous. So that is for loopback, or for a network where everybody
+may write. `Access.closed` is for all others.
 """
 
 import asyncio
@@ -29,10 +30,14 @@ from asyncua.ua.status_codes import StatusCodes
 import testbed
 from testbed.core.clock import Clock, SystemClock
 from testbed.core.errors import DeviceError, UsageError
+from testbed.core.identity import Identity
 from testbed.core.tags import Tag
+from testbed.fieldbus.opcua_access import Access
 from testbed.fieldbus.opcua_connections import BoundedServer
+from testbed.fieldbus.opcua_doorkeeper import Caller, Doorkeeper
 from testbed.fieldbus.opcua_events import AlarmEvents, tells
-from testbed.fieldbus.opcua_nodes import PLC, TYPES, add_methods, add_tags, node_id, status
+from testbed.fieldbus.opcua_names import own_nodes
+from testbed.fieldbus.opcua_nodes import PLC, add_methods, add_tags, node_id, status, type_of
 from testbed.fieldbus.opcua_protocol import ConnectionBounds
 from testbed.fieldbus.opcua_values import ShownValues
 from testbed.fieldbus.source import ImageSource, held
@@ -50,9 +55,12 @@ _UNIX_EPOCH = ua.DateTime(1970, 1, 1, tzinfo=UTC)
 class OpcUaServer:
     """Serves `tags` of `source` at opc.tcp://host:port/attestbed. Port 0 lets the system choose; `port` says which.
 
+    A tag whose node is written out, as a device has it, stands under its name here (`opcua_names.own_nodes`), and a
+    scaled one is a Double in its unit.
     name: of the namespace; period: of the publication of changed values, s, None where only a call of `publish` does
     it; clock: of the timestamps; bounds: of connections and what they send;
-    certificate (DER) and key (PEM, RSA): of the server, for the endpoint that encrypts.
+    certificate (DER) and key (PEM, RSA): of the server, for the endpoints that are secured; access: who may come;
+    identity: what it says of itself (BuildInfo), build: and of its build.
     Start takes about a second: the standard address space is built anew, as the library's cache is a pickle, which
     whoever can write it could use to run code.
     Raises UsageError where two tags have one node or half of certificate and key is given, and on `start` where these
@@ -72,11 +80,18 @@ class OpcUaServer:
         bounds: ConnectionBounds | None = None,
         certificate: Path | None = None,
         key: Path | None = None,
+        access: Access | None = None,
+        identity: Identity | None = None,
+        build: str = f"asyncua-{version('asyncua')}",
     ) -> None:
+        tags = own_nodes(tags)
         if len({tag.opcua for tag in tags}) != len(tags):
             raise UsageError("two tags have the same OPC UA node", "give every tag a node identifier of its own")
         if (certificate is None) != (key is None):
             raise UsageError("a certificate is of use with its key only", "give both, or neither")
+        self._access = access or Access()
+        if certificate is None and not self._access.plain:
+            raise UsageError("a secured OPC UA server without a certificate", "give its certificate and key")
         self.namespace = f"urn:attestbed:{name}"
         self._tags = tuple(tags)
         self._source = source
@@ -85,7 +100,9 @@ class OpcUaServer:
         self._period = period
         self._clock = clock or SystemClock()
         self._bounds = bounds or ConnectionBounds()
-        self._identity = None if certificate is None or key is None else (certificate, key)
+        self._files = None if certificate is None or key is None else (certificate, key)
+        self._says = identity or Identity("Attestbed", "Attestbed PLC", testbed.__version__)
+        self._build = build
         self._server: Server | None = None
         self._events: AlarmEvents | None = None
         self._task: asyncio.Task[None] | None = None
@@ -105,14 +122,20 @@ class OpcUaServer:
 
     async def start(self) -> None:
         """Build the address space, listen, and publish each `period` from then on, if there is one."""
-        server = BoundedServer(self._bounds)
+        server = BoundedServer(self._bounds, Doorkeeper(self._access, self._clock))
         server.set_endpoint(self.url)
-        server.set_server_name("Attestbed PLC")
-        server.manufacturer_name = "Attestbed"
+        server.set_server_name(self._says.product)
+        server.manufacturer_name = self._says.vendor
         server.product_uri = "urn:attestbed:plc"
         server.application_type = ua.ApplicationType.Server
         await self._secure(server)
-        server.set_identity_tokens([ua.AnonymousIdentityToken])
+        access = self._access
+        tokens = {
+            ua.AnonymousIdentityToken: access.anonymous is not None,
+            ua.UserNameIdentityToken: access.by_password,
+            ua.X509IdentityToken: access.by_certificate,
+        }
+        server.set_identity_tokens([token for token, taken in tokens.items() if taken])
         # Else a client that calls itself "admin" may write every node, without a password.
         server.allow_remote_admin(False)
         with _collection_put_off():
@@ -122,8 +145,8 @@ class OpcUaServer:
             server.product_uri,
             server.manufacturer_name,
             server.name,
-            testbed.__version__,
-            f"asyncua-{version('asyncua')}",
+            self._says.firmware,
+            self._build,
             _NO_DATE,
         )
         index = await server.register_namespace(self.namespace)
@@ -173,16 +196,20 @@ class OpcUaServer:
                 await self._events.tell(tag, bool(value), now_ns, now)
 
     async def _secure(self, server: Server) -> None:
-        policies = [ua.SecurityPolicyType.NoSecurity]
-        if self._identity is not None:
-            certificate, key = self._identity
+        policies = [ua.SecurityPolicyType.NoSecurity] if self._access.plain else []
+        if self._files is not None:
+            certificate, key = self._files
             try:
                 await server.load_certificate(certificate, "der")
                 await server.load_private_key(key, format="pem")
             except (OSError, ValueError, TypeError) as error:
                 mend = "give a certificate as DER and its key as PEM, without password"
                 raise UsageError(f"{certificate}, {key}: no certificate with its key: {error}", mend) from error
-            policies.append(ua.SecurityPolicyType.Basic256Sha256_SignAndEncrypt)
+            policies += [
+                ua.SecurityPolicyType[f"{policy.value}_{mode.value}"]
+                for policy in self._access.policies
+                for mode in self._access.modes
+            ]
         server.set_security_policy(policies)
 
     @staticmethod
@@ -208,7 +235,8 @@ class OpcUaServer:
         if not event.is_external:
             return
         request = event.request_params
-        results = [self._write(item) for item in request.NodesToWrite]
+        may_write = isinstance(event.user, Caller) and event.user.may_write
+        results = [self._write(item, may_write) for item in request.NodesToWrite]
         request.NodesToWrite = [
             item for item, result in zip(request.NodesToWrite, results, strict=True) if result is None
         ]
@@ -221,11 +249,13 @@ class OpcUaServer:
             others = iter(list(event.response_params))
             event.response_params[:] = [next(others) if result is None else result for result in results]
 
-    def _write(self, item: ua.WriteValue) -> ua.StatusCode | None:
+    def _write(self, item: ua.WriteValue, may_write: bool) -> ua.StatusCode | None:
         """Result of one write; None for what is not ours: the library refuses that."""
         tag = self._nodes.get(item.NodeId)
         if tag is None or item.AttributeId != AttributeIds.Value:
             return None
+        if not may_write:
+            return status(StatusCodes.BadUserAccessDenied)
         if not tag.writable:
             return status(StatusCodes.BadNotWritable)
         if item.IndexRange:
@@ -234,7 +264,7 @@ class OpcUaServer:
         if data.StatusCode is not None and not data.StatusCode.is_good():
             return status(StatusCodes.BadWriteNotSupported)
         variant = data.Value
-        if variant is None or variant.VariantType != TYPES[tag.type] or variant.is_array:
+        if variant is None or variant.VariantType != type_of(tag) or variant.is_array:
             return status(StatusCodes.BadTypeMismatch)
         try:
             self._source.write(tag.name, held(tag, variant.Value))

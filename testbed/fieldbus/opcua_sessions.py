@@ -24,8 +24,11 @@ from asyncua.server.internal_session import InternalSession, SessionState
 from asyncua.server.uaprocessor import UaProcessor
 from asyncua.ua.object_ids import ObjectIds
 from asyncua.ua.status_codes import StatusCodes
+from asyncua.ua.ua_binary import struct_from_binary
 
 from testbed.core.entropy import Entropy, SystemEntropy
+from testbed.fieldbus.opcua_discovery import first_certificate
+from testbed.fieldbus.opcua_doorkeeper import Caller, Doorkeeper
 
 SHORTEST_INTERVAL = 10.0
 LONGEST_INTERVAL = 3_600_000.0
@@ -50,12 +53,15 @@ _NOT_OFFERED = frozenset(
         _id(ObjectIds.RegisterServer2Request_Encoding_DefaultBinary),
     }
 )
-_WITHOUT_SESSION = _NOT_OFFERED | {
-    _CREATE,
-    _id(ObjectIds.FindServersRequest_Encoding_DefaultBinary),
-    _id(ObjectIds.GetEndpointsRequest_Encoding_DefaultBinary),
-    _id(ObjectIds.CloseSecureChannelRequest_Encoding_DefaultBinary),
-}
+_WITHOUT_SECURITY = frozenset(
+    {
+        _id(ObjectIds.FindServersRequest_Encoding_DefaultBinary),
+        _id(ObjectIds.GetEndpointsRequest_Encoding_DefaultBinary),
+        _id(ObjectIds.CloseSecureChannelRequest_Encoding_DefaultBinary),
+    }
+)
+"""What a client without security may ask for in any case: how else would it come to know of the secured endpoints?"""
+_WITHOUT_SESSION = _NOT_OFFERED | _WITHOUT_SECURITY | {_CREATE}
 
 
 class StrictBuffer(Buffer):
@@ -78,9 +84,13 @@ class StrictBuffer(Buffer):
 
 
 class BoundedSession(InternalSession):
-    """A client's session; `iserver` says whether there is room for one more. holder: the connection that it is on."""
+    """A client's session; `iserver` says whether there is room for one more.
+
+    holder: the connection that it is on; client: certificate of the application that created it.
+    """
 
     holder: "BoundedProcessor | None" = None
+    client: bytes | None = None
 
     @property
     def silent_since(self) -> float:
@@ -105,12 +115,23 @@ class BoundedSession(InternalSession):
             self.iserver.must_have_room()
         return super().activate_session(params, peer_certificate)
 
+    async def call(self, params: list[ua.CallMethodRequest]) -> list[ua.CallMethodResult]:
+        """As the library's, for whom it is allowed."""
+        if self.external and not (isinstance(self.user, Caller) and self.user.may_write):
+            refused = ua.StatusCode(ua.UInt32(StatusCodes.BadUserAccessDenied))
+            return [ua.CallMethodResult(refused) for _ in params]
+        return await super().call(params)
+
 
 class BoundedInternalServer(InternalServer):
-    """At most `most_sessions` activated sessions, each under an unpredictable token."""
+    """At most `most_sessions` activated sessions, each under an unpredictable token, for whom `doorkeeper` lets in."""
 
-    def __init__(self, most_sessions: int, entropy: Entropy | None = None) -> None:
+    def __init__(
+        self, most_sessions: int, doorkeeper: Doorkeeper | None = None, entropy: Entropy | None = None
+    ) -> None:
         super().__init__()
+        self.doorkeeper = doorkeeper or Doorkeeper()
+        self.user_manager = None  # the library asks nobody then: the doorkeeper was there first
         self._most_sessions = most_sessions
         self._entropy = entropy or SystemEntropy()
 
@@ -171,14 +192,19 @@ class BoundedProcessor(UaProcessor):
         """Whether messages on this connection are signed and encrypted."""
         return bool(self._connection.security_policy.Mode != ua.MessageSecurityMode.None_)
 
+    @property
+    def _doorkeeper(self) -> Doorkeeper:
+        return self.iserver.doorkeeper if isinstance(self.iserver, BoundedInternalServer) else Doorkeeper()
+
     def open_secure_channel(
         self, algohdr: ua.AsymmetricAlgorithmHeader, seqhdr: ua.SequenceHeader, body: Buffer
     ) -> None:
-        """As the library's. Raises ServiceError where the client's key is too short or too long."""
+        """As the library's. Raises ServiceError where the client is not trusted, or its key too short or too long."""
         if self.is_secured:
             peer = x509_from_der(self._connection.security_policy.peer_certificate)  # type: ignore[no-untyped-call]  # of the library
             if peer.public_key().key_size not in _KEY_BITS:
                 raise ServiceError(StatusCodes.BadCertificatePolicyCheckFailed)
+            self._doorkeeper.judge(self._connection.security_policy.peer_certificate, None)
         strict = StrictBuffer(bytes(body))
         super().open_secure_channel(algohdr, seqhdr, strict)  # type: ignore[no-untyped-call]  # of the library
 
@@ -197,6 +223,8 @@ class BoundedProcessor(UaProcessor):
     ) -> object:
         if typeid in _NOT_OFFERED:
             raise ServiceError(StatusCodes.BadServiceUnsupported)
+        if not (self.is_secured or self._doorkeeper.access.plain or typeid in _WITHOUT_SECURITY):
+            raise ServiceError(StatusCodes.BadSecurityModeInsufficient)
         session = self.session
         if typeid == _CREATE:
             if session is not None and session.state is not SessionState.Closed:
@@ -214,9 +242,37 @@ class BoundedProcessor(UaProcessor):
         is_new = typeid == _ACTIVATE and session is not None and session.state is SessionState.Created
         if (typeid == _CREATE or is_new) and isinstance(self.iserver, BoundedInternalServer):
             await self.iserver.make_room()
+        caller = None
+        if typeid == _CREATE:
+            self._judge_creation(struct_from_binary(ua.CreateSessionParameters, body.copy()))
+        elif typeid == _ACTIVATE:
+            caller = await self._admit(requesthdr, struct_from_binary(ua.ActivateSessionParameters, body.copy()))
         done: object = await super()._process_message(  # type: ignore[no-untyped-call]  # of the library
             typeid, requesthdr, seqhdr, body
         )
-        if typeid == _ACTIVATE and isinstance(self.session, BoundedSession):
-            self.session.holder = self
+        if isinstance(self.session, BoundedSession):
+            if typeid == _CREATE:
+                self.session.client = self._connection.security_policy.peer_certificate
+            elif caller is not None:
+                self.session.holder = self
+                self.session.user = caller
         return done
+
+    def _judge_creation(self, asked: ua.CreateSessionParameters) -> None:
+        """The client that opened the channel has to be the one that it says it is now."""
+        shown = self._connection.security_policy.peer_certificate
+        if not self.is_secured or self._doorkeeper.access.clients is None:
+            return
+        if first_certificate(asked.ClientCertificate or b"") != shown:
+            raise ServiceError(StatusCodes.BadCertificateInvalid)
+        self._doorkeeper.judge(shown, asked.ClientDescription.ApplicationUri or "")
+
+    async def _admit(self, header: ua.RequestHeader, asked: ua.ActivateSessionParameters) -> Caller | None:
+        """Who it is; None where there is no such session, which the library refuses."""
+        session = self.session or self.iserver.lookup_external_session(header.AuthenticationToken)
+        if not isinstance(session, BoundedSession) or session.nonce is None:
+            return None
+        policy = self._connection.security_policy
+        if session.client != policy.peer_certificate:
+            raise ServiceError(StatusCodes.BadSecurityChecksFailed)
+        return await self._doorkeeper.admit(policy, session.nonce, asked)

@@ -361,13 +361,13 @@ async def relayed(port: int) -> AsyncIterator[Relay]:
 
 async def test_a_server_that_falls_silent_is_a_device_error_in_time(bench: Bench) -> None:
     async with relayed(bench.server.port) as relay:
-        reader = bench.reader(relay.port, timeout=0.2)
+        reader = bench.reader(relay.port, timeout=0.5)
         await reader.connect()
         relay.holds = True
         started = time.perf_counter()
-        with pytest.raises(DeviceError, match=r"no answer within 0\.2 s"):
+        with pytest.raises(DeviceError, match=r"no answer within 0\.5 s"):
             await reader.poll()
-        assert 0.2 <= time.perf_counter() - started < 2
+        assert 0.5 <= time.perf_counter() - started < 3
         relay.holds = False
         await reader.connect()
         assert (await reader.poll()).boot == 2
