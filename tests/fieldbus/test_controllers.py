@@ -6,7 +6,7 @@ An implementation is a line in IMPLEMENTATIONS: a function that gives a PLC whic
 
 import struct
 import tempfile
-from collections.abc import AsyncIterator, Callable, Mapping, Sequence
+from collections.abc import AsyncIterator, Callable, Iterator, Mapping, Sequence
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from dataclasses import dataclass, replace
 from functools import partial
@@ -27,6 +27,7 @@ from testbed.fieldbus.registers import decode
 from testbed.keys.certificates import role_of
 from testbed.plc.image import ProcessImage
 from tests.fieldbus.certificates import certified
+from tests.fieldbus.opcua_devices import House, OpcUaWays
 from tests.fieldbus.ptys import cable
 
 LOCAL = "127.0.0.1"
@@ -173,11 +174,16 @@ async def _held(device: "OverTcp | OnLine") -> AsyncIterator[None]:
         await device.stop()
 
 
+OPCUA = OpcUaWays()
+
 IMPLEMENTATIONS = (
     Implementation("modbus-tcp", tcp),
     Implementation("modbus-tls", tls),
     Implementation("modbus-rtu", rtu),
     Implementation("modbus-rtu-tcp", rtu_over_tcp),
+    Implementation("opcua-none", OPCUA.plain),
+    Implementation("opcua-user", OPCUA.by_name),
+    Implementation("opcua-certificate", OPCUA.by_certificate),
 )
 
 
@@ -270,6 +276,14 @@ def close_to(values: Mapping[str, Value]) -> dict[str, object]:
         name: pytest.approx(value, abs=TAG[name].scale / 2) if TAG[name].scaled else value
         for name, value in values.items()
     }
+
+
+@pytest.fixture(scope="module", autouse=True)
+def opcua_house(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
+    """The OPC UA servers of this module."""
+    OPCUA.house = House(tmp_path_factory.mktemp("opcua"))
+    yield
+    OPCUA.house.close()
 
 
 @pytest.fixture(params=IMPLEMENTATIONS, ids=lambda one: one.name)

@@ -2,7 +2,6 @@
 
 import asyncio
 import struct
-import time
 from collections.abc import AsyncIterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -20,9 +19,9 @@ from asyncua.ua.uaerrors import UaStatusCodeError
 
 from testbed.core.errors import UsageError
 from testbed.fieldbus.opcua_server import APPLICATION_URI, OpcUaServer
-from testbed.keys.certificates import keep_certificate
 from testbed.plc.emulator import Emulator
 from testbed.rig.bench import load_bench
+from tests.fieldbus.opcua_parties import Party
 
 TAGS = load_bench(None).tags
 SETPOINT = ua.NodeId(ua.String("cell.control.level_setpoint"), ua.Int16(2))
@@ -35,26 +34,11 @@ pytestmark = pytest.mark.asyncio(loop_scope="module")
 
 
 @dataclass(frozen=True, slots=True)
-class Identity:
-    """Files of a certificate (DER) and its key (PEM)."""
-
-    certificate: Path
-    key: Path
-
-    @classmethod
-    def make(cls, folder: Path, name: str, uri: str) -> "Identity":
-        identity = cls(folder / f"{name}.der", folder / f"{name}.pem")
-        hosts = ("localhost", "127.0.0.1")
-        keep_certificate(identity.certificate, identity.key, name=name, uri=uri, hosts=hosts, now_ns=time.time_ns())
-        return identity
-
-
-@dataclass(frozen=True, slots=True)
 class Bench:
     plc: Emulator
     server: OpcUaServer
-    server_identity: Identity
-    client_identity: Identity
+    server_identity: Party
+    client_identity: Party
 
     async def client(self, server: Path | None = None, url: str = "") -> Client:
         """A client that trusts the certificate `server` alone."""
@@ -85,11 +69,11 @@ class Bench:
 @pytest_asyncio.fixture(scope="module", loop_scope="module")
 async def bench(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Bench]:
     folder = tmp_path_factory.mktemp("identities")
-    own = Identity.make(folder, "server", APPLICATION_URI)
+    own = Party.make(folder, "server", APPLICATION_URI)
     plc = Emulator(TAGS)
     server = OpcUaServer(TAGS, plc.image, period=60.0, certificate=own.certificate, key=own.key)
     await server.start()
-    yield Bench(plc, server, own, Identity.make(folder, "client", URI))
+    yield Bench(plc, server, own, Party.make(folder, "client", URI))
     await server.stop()
 
 
@@ -171,7 +155,7 @@ async def test_both_endpoints_are_told_with_the_certificate(bench: Bench) -> Non
 
 
 async def test_a_client_that_pinned_another_certificate_gets_no_session(bench: Bench, tmp_path: Path) -> None:
-    another = Identity.make(tmp_path, "another", APPLICATION_URI)
+    another = Party.make(tmp_path, "another", APPLICATION_URI)
     client = await bench.client(another.certificate)
     with pytest.raises((UaStatusCodeError, ConnectionError, asyncio.TimeoutError)):
         await client.connect()
