@@ -10,6 +10,7 @@ import asyncio
 import math
 from collections.abc import Sequence
 from contextlib import suppress
+from dataclasses import dataclass
 
 from asyncua import ua
 from asyncua.client.client import Client
@@ -50,6 +51,15 @@ _NOT_ADMITTED = (
 )
 
 
+@dataclass(frozen=True, slots=True)
+class Remains:
+    """What a client knows of a session whose connection is gone."""
+
+    token: ua.NodeId
+    nonce: bytes | None
+    policies: list[ua.UserTokenPolicy]
+
+
 class Channel:
     """timeout: s for each answer; lifetime: s to ask for, renewed within `ask`."""
 
@@ -67,8 +77,9 @@ class Channel:
         self._timeout = timeout
         self._renew_at = 0.0
 
-    async def open(self) -> None:
-        """Connect, open the channel, and activate a session.
+    async def open(self, remains: Remains | None = None) -> None:
+        """Connect, open the channel, and activate a session: the one that remains of a connection before, if it can be
+        had, since small devices have few and keep each for a minute; else a new one.
 
         Raises DeviceError where the server is not trusted, or does not speak as is asked for; and what the library
         raises: anything.
@@ -80,14 +91,40 @@ class Channel:
         await client.send_hello()
         await client.open_secure_channel()
         self._note_renewal()
+        if remains is not None and await self._taken_up(remains):
+            return
         await client.create_session()
         self._identify()
         try:
-            await client.activate_session(client._username, client._password, client.user_certificate)  # noqa: SLF001  # of the library, without a getter
+            await self._activate()
         except UaStatusCodeError as error:
             if error.code in _NOT_ADMITTED:
                 raise self._not_admitted(error) from error
             raise
+
+    def remains(self) -> Remains | None:
+        """What can be given to the next `open` where this connection is cut; None where there is no session."""
+        token, client = self._wire.session.authentication_token, self._client
+        if token.is_null():
+            return None
+        return Remains(token, client._server_nonce, client._policy_ids)  # noqa: SLF001  # of the library, without getters
+
+    async def _taken_up(self, remains: Remains) -> bool:
+        """Whether the session could be activated on this channel (OPC 10000-4, section 6.7)."""
+        session = self._wire.session
+        session.restore_authentication_token(remains.token)
+        self._client._server_nonce = remains.nonce  # type: ignore[assignment]  # noqa: SLF001  # of the library, without a setter
+        self._client._policy_ids = remains.policies  # noqa: SLF001  # likewise
+        try:
+            await self._activate()
+        except UaStatusCodeError:
+            session.reset_authentication_token()
+            return False
+        return True
+
+    async def _activate(self) -> None:
+        client = self._client
+        await client.activate_session(client._username, client._password, client.user_certificate)  # noqa: SLF001  # of the library, without getters
 
     async def values(self, nodes: Sequence[ua.NodeId]) -> list[ua.DataValue]:
         """The values of a few nodes, decoded by the library. Raises what it raises, and InvalidData."""

@@ -16,7 +16,7 @@ from asyncua.ua.uaerrors import UaStatusCodeError
 from testbed.core.errors import DeviceError, DeviceRefused, TestbedError, UsageError
 from testbed.core.identity import Identity
 from testbed.core.tags import Tag, Value
-from testbed.fieldbus.opcua_channel import Channel
+from testbed.fieldbus.opcua_channel import Channel, Remains
 from testbed.fieldbus.opcua_names import NoNamespaceError, check_nodes, is_written_out, node_of
 from testbed.fieldbus.opcua_nodes import TYPES
 from testbed.fieldbus.opcua_plan import ReadPlan, Round
@@ -107,6 +107,7 @@ class OpcUaReader:
         self._boot_at = None if boot_tag is None else self._places[boot_tag]
         self._nodes: list[ua.NodeId] = []
         self._channel: Channel | None = None
+        self._remains: Remains | None = None
         self._number = 0
         self.repeats = 0
         """Polls that were begun again because a scan ended meanwhile."""
@@ -124,12 +125,18 @@ class OpcUaReader:
         """
         await self.close()
         channel = Channel(self._url, self._timeout, self._channel_s, self._security)
+        remains, self._remains = self._remains, None
         try:
-            await channel.open()
+            await channel.open(remains)
             spaces, limit = await channel.values([_id(number) for number in _FACTS])
+        except (TestbedError, UaStatusCodeError) as error:
+            await channel.leave()  # what answers can be told that nobody stays
+            if isinstance(error, TestbedError):
+                raise
+            raise self._error("no connection", error) from error
         except BaseException as error:
             channel.drop()
-            if isinstance(error, Exception) and not isinstance(error, TestbedError):
+            if isinstance(error, Exception):
                 raise self._error("no connection", error) from error
             raise
         found = spaces.Value.Value if spaces.Value is not None else None
@@ -274,7 +281,7 @@ class OpcUaReader:
         return self._channel
 
     def _drop(self, channel: Channel) -> None:
-        self._channel = None
+        self._channel, self._remains = None, channel.remains()
         channel.drop()
 
     def _count(self, counter: ReadValue) -> int:

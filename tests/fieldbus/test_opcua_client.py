@@ -6,7 +6,7 @@ import struct
 import time
 import tracemalloc
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
-from contextlib import asynccontextmanager, contextmanager
+from contextlib import contextmanager
 from dataclasses import replace
 
 import pytest
@@ -24,6 +24,7 @@ from testbed.fieldbus.opcua_server import OpcUaServer
 from testbed.fieldbus.registers import as_read, decode
 from testbed.plc.emulator import Emulator
 from testbed.rig.bench import load_bench
+from tests.fieldbus.relay import relayed
 
 TAGS = load_bench(None).tags
 PLACE = {tag.name: place for place, tag in enumerate(TAGS)}
@@ -314,49 +315,6 @@ async def test_a_lost_session_is_a_device_error_and_a_new_one_is_opened(bench: B
         await reader.poll()
     await reader.connect()
     assert (await reader.poll()).boot == 2
-
-
-class Relay:
-    """Between a reader and a server; it can hold back what the server says, or end the connection."""
-
-    def __init__(self, port: int) -> None:
-        self._to = port
-        self.port = 0
-        self.holds = False
-        self.held = asyncio.Event()
-        self._writers: list[asyncio.StreamWriter] = []
-
-    async def serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        from_server, to_server = await asyncio.open_connection(LOCAL, self._to)
-        self._writers += (writer, to_server)
-        await asyncio.gather(self._pass(reader, to_server, back=False), self._pass(from_server, writer, back=True))
-
-    async def _pass(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter, *, back: bool) -> None:
-        try:
-            while data := await reader.read(65536):
-                if back and self.holds:
-                    self.held.set()
-                else:
-                    writer.write(data)
-        except ConnectionError:
-            pass
-        finally:
-            writer.close()
-
-    def end(self) -> None:
-        for writer in self._writers:
-            writer.transport.abort()
-
-
-@asynccontextmanager
-async def relayed(port: int) -> AsyncIterator[Relay]:
-    relay = Relay(port)
-    server = await asyncio.start_server(relay.serve, LOCAL, 0)
-    relay.port = server.sockets[0].getsockname()[1]
-    yield relay
-    server.close()
-    relay.end()
-    await server.wait_closed()
 
 
 async def test_a_server_that_falls_silent_is_a_device_error_in_time(bench: Bench) -> None:
