@@ -1,7 +1,8 @@
-"""A server to measure against: `serve.py KIND [COUNT]` prints its port and ends when its input does.
+"""A server to measure against: `serve.py KIND [COUNT [FOLDER]]` prints its port and ends when its input does.
 
 cell: the water cell's tags over Modbus, standing still. numbers: counters and COUNT floats over Modbus, standing still.
-opcua, asyncua: COUNT floats that all change each PERIOD_S, served by ours and by asyncua as it is.
+opcua, asyncua: COUNT floats that all change each PERIOD_S, served by ours and by asyncua as it is. still: counters and
+COUNT floats over OPC UA, standing still, with server.der and server.pem of FOLDER.
 """
 
 import asyncio
@@ -11,6 +12,7 @@ import logging
 import sys
 from collections.abc import Mapping
 from datetime import UTC
+from pathlib import Path
 
 from asyncua import ua
 from asyncua.server.server import Server
@@ -77,6 +79,17 @@ async def opcua(count: int) -> None:
     await server.stop()
 
 
+async def still_nodes(count: int, folder: Path) -> None:
+    """Numbers in nodes."""
+    tags = numbers(count)
+    values: dict[str, Value] = {tag.name: 1 if tag.name.startswith("plc.") else 0.5 for tag in tags}
+    files = folder / "server.der", folder / "server.pem"
+    server = OpcUaServer(tags, ProcessImage(tags, values), period=None, certificate=files[0], key=files[1])
+    await server.start()
+    await _until_the_end(server.port)
+    await server.stop()
+
+
 async def asyncua(count: int) -> None:
     """The library by itself, written to in the quickest way that it has."""
     server = Server()
@@ -116,12 +129,15 @@ async def _until_the_end(port: int) -> None:
     await asyncio.get_running_loop().run_in_executor(None, sys.stdin.read)
 
 
-def main(kind: str, count: int) -> None:
+def main(kind: str, count: int, folder: Path) -> None:
     """Serve."""
     logging.disable(logging.ERROR)
     served = {"numbers": still_numbers, "opcua": opcua, "asyncua": asyncua}
-    asyncio.run(cell() if kind == "cell" else served[kind](count))
+    if kind == "still":
+        asyncio.run(still_nodes(count, folder))
+    else:
+        asyncio.run(cell() if kind == "cell" else served[kind](count))
 
 
 if __name__ == "__main__":
-    main(sys.argv[1], int(sys.argv[2]) if len(sys.argv) > 2 else 0)
+    main(sys.argv[1], int(sys.argv[2]) if len(sys.argv) > 2 else 0, Path(*sys.argv[3:4]))
