@@ -16,8 +16,9 @@ from asyncua.ua.uaerrors import UaStatusCodeError
 from testbed.core.errors import DeviceError, DeviceRefused, TestbedError, UsageError
 from testbed.core.identity import Identity
 from testbed.core.tags import Tag, Value
+from testbed.fieldbus.node_text import is_written_out
 from testbed.fieldbus.opcua_channel import Channel, Remains
-from testbed.fieldbus.opcua_names import NoNamespaceError, check_nodes, is_written_out, node_of
+from testbed.fieldbus.opcua_names import NoNamespaceError, check_nodes, node_of
 from testbed.fieldbus.opcua_nodes import TYPES
 from testbed.fieldbus.opcua_plan import ReadPlan, Round
 from testbed.fieldbus.opcua_read import REQUEST, SEVERITY, ReadValue, results

@@ -6,27 +6,20 @@ URI, whose index may change each time that a server starts, `nsu=urn:maker:devic
 
 import base64
 import binascii
-import re
 import uuid
 from collections.abc import Sequence
-from dataclasses import replace
 
 from asyncua import ua
 
 from testbed.core.errors import UsageError
 from testbed.core.tags import Tag
+from testbed.fieldbus.node_text import WRITTEN
 
-_WRITTEN = re.compile(r"(?:ns=(?P<index>\d{1,5});|nsu=(?P<uri>[^;]+);)?(?P<kind>[isgb])=(?P<text>.+)", re.DOTALL)
 _MEND = 'write it as "ns=3;s=Tank.Level", "ns=2;i=1001", or as a string identifier by itself'
 
 
 class NoNamespaceError(LookupError):
     """The server has no namespace of this URI."""
-
-
-def is_written_out(text: str) -> bool:
-    """Whether this is the text of a NodeId and not a string identifier by itself."""
-    return _WRITTEN.fullmatch(text) is not None
 
 
 def node_of(text: str, index: int, uris: Sequence[str] = ()) -> ua.NodeId:
@@ -35,7 +28,7 @@ def node_of(text: str, index: int, uris: Sequence[str] = ()) -> ua.NodeId:
     index: of the namespace in which a string identifier stands by itself; uris: the server's namespaces. Raises
     UsageError for an identifier that its kind does not take, NoNamespaceError for a URI that is not among `uris`.
     """
-    written = _WRITTEN.fullmatch(text)
+    written = WRITTEN.fullmatch(text)
     if written is None:
         return ua.NodeId(ua.String(text), ua.Int16(index))
     uri = written["uri"]
@@ -54,16 +47,11 @@ def node_of(text: str, index: int, uris: Sequence[str] = ()) -> ua.NodeId:
 def check_nodes(tags: Sequence[Tag]) -> None:
     """Raises UsageError, with the tag's name, for a node that cannot be."""
     for tag in tags:
-        written = _WRITTEN.fullmatch(tag.opcua)
+        written = WRITTEN.fullmatch(tag.opcua)
         try:
             node_of(tag.opcua, 1, () if written is None or written["uri"] is None else (written["uri"],))
         except UsageError as error:
             raise UsageError(f"{tag.name}: {error.problem}", error.mend) from error
-
-
-def own_nodes(tags: Sequence[Tag]) -> tuple[Tag, ...]:
-    """The tags as one of our servers shows them: what is written out for a device stands under the tag's name."""
-    return tuple(replace(tag, opcua=tag.name) if is_written_out(tag.opcua) else tag for tag in tags)
 
 
 def _identifier(kind: str, text: str) -> ua.Int32 | ua.String | ua.Guid | ua.ByteString:

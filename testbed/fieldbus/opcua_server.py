@@ -32,11 +32,11 @@ from testbed.core.clock import Clock, SystemClock
 from testbed.core.errors import DeviceError, UsageError
 from testbed.core.identity import Identity
 from testbed.core.tags import Tag
+from testbed.fieldbus.node_text import own_nodes
 from testbed.fieldbus.opcua_access import Access
 from testbed.fieldbus.opcua_connections import BoundedServer
 from testbed.fieldbus.opcua_doorkeeper import Caller, Doorkeeper
 from testbed.fieldbus.opcua_events import AlarmEvents, tells
-from testbed.fieldbus.opcua_names import own_nodes
 from testbed.fieldbus.opcua_nodes import PLC, add_methods, add_tags, node_id, status, type_of
 from testbed.fieldbus.opcua_protocol import ConnectionBounds
 from testbed.fieldbus.opcua_values import ShownValues
@@ -55,7 +55,7 @@ _UNIX_EPOCH = ua.DateTime(1970, 1, 1, tzinfo=UTC)
 class OpcUaServer:
     """Serves `tags` of `source` at opc.tcp://host:port/attestbed. Port 0 lets the system choose; `port` says which.
 
-    A tag whose node is written out, as a device has it, stands under its name here (`opcua_names.own_nodes`), and a
+    A tag whose node is written out, as a device has it, stands under its name here (`node_text.own_nodes`), and a
     scaled one is a Double in its unit.
     name: of the namespace; period: of the publication of changed values, s, None where only a call of `publish` does
     it; clock: of the timestamps; bounds: of connections and what they send;

@@ -4,6 +4,7 @@ from collections.abc import Sequence
 from dataclasses import replace
 
 from testbed.core.tags import ByteOrder, DataType, ModbusAddress, ModbusTable, Tag
+from testbed.fieldbus.node_text import own_nodes
 from testbed.rig.bench_file import TagTable
 from testbed.rig.tag_checks import places
 
@@ -28,9 +29,12 @@ def placed(tags: Sequence[TagTable]) -> list[ModbusAddress]:
 
 
 def shown(tags: Sequence[Tag]) -> tuple[Tag, ...]:
-    """The tags as the bench's own servers show them: one unit, so that those of several are laid out anew."""
+    """The tags as the bench's own servers show them: one unit, so that those of several are laid out anew, and
+    nodes of our own.
+    """
+    tags = own_nodes(tags)
     if all(tag.unit_id is None and not tag.s7 for tag in tags):
-        return tuple(tags)
+        return tags
     several = len({tag.unit_id for tag in tags}) > 1
     free = dict.fromkeys(ModbusTable, 0)
     found: list[Tag] = []

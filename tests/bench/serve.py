@@ -2,7 +2,8 @@
 
 cell: the water cell's tags over Modbus, standing still. numbers: counters and COUNT floats over Modbus, standing still;
 rtu, tls: the same in RTU frames over TCP, or over TLS with the certificates of FOLDER.
-opcua, asyncua: COUNT floats that all change each PERIOD_S, served by ours and by asyncua as it is.
+opcua, asyncua: COUNT floats that all change each PERIOD_S, served by ours and by asyncua as it is. still: counters and
+COUNT floats over OPC UA, standing still, with server.der and server.pem of FOLDER.
 """
 
 import asyncio
@@ -90,6 +91,17 @@ async def opcua(count: int) -> None:
     await server.stop()
 
 
+async def still_nodes(count: int, folder: Path) -> None:
+    """Numbers in nodes."""
+    tags = numbers(count)
+    values: dict[str, Value] = {tag.name: 1 if tag.name.startswith("plc.") else 0.5 for tag in tags}
+    files = folder / "server.der", folder / "server.pem"
+    server = OpcUaServer(tags, ProcessImage(tags, values), period=None, certificate=files[0], key=files[1])
+    await server.start()
+    await _until_the_end(server.port)
+    await server.stop()
+
+
 async def asyncua(count: int) -> None:
     """The library by itself, written to in the quickest way that it has."""
     server = Server()
@@ -139,6 +151,7 @@ def main(kind: str, count: str = "0", folder: str = "") -> None:
         "tls": lambda count: numbers_over_tls(count, Path(folder)),
         "opcua": opcua,
         "asyncua": asyncua,
+        "still": lambda count: still_nodes(count, Path(folder)),
     }
     asyncio.run(served[kind](int(count)))
 

@@ -11,7 +11,7 @@ class Relay:
     """In front of the server at a port of this machine.
 
     holds: whether nothing of what the server says goes on; change: what becomes of what it says, sent: and of what the
-    client says.
+    client says; heard: all that it said.
     """
 
     def __init__(self, port: int) -> None:
@@ -21,6 +21,7 @@ class Relay:
         self.held = asyncio.Event()
         self.change: Callable[[bytes], bytes] | None = None
         self.sent: Callable[[bytes], bytes] | None = None
+        self.heard = bytearray()
         self._writers: list[asyncio.StreamWriter] = []
 
     async def serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
@@ -32,6 +33,8 @@ class Relay:
     async def _pass(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter, *, back: bool) -> None:
         try:
             while data := await reader.read(65536):
+                if not back:
+                    self.heard += data
                 if back and self.holds:
                     self.held.set()
                 else:

@@ -291,22 +291,6 @@ async def test_a_session_is_taken_up_by_the_application_that_created_it_and_by_n
     other.disconnect_socket()
 
 
-async def test_a_reader_whose_connection_was_cut_takes_its_session_up_again(bench: Bench) -> None:
-    assert bench.server._server is not None
-    sessions = bench.server._server.iserver._external_sessions
-    async with relayed(bench.server.port) as relay:
-        async with bench.connected(bench.parties.security(OPERATOR), relay.port) as reader:
-            before = set(sessions)
-            for _ in range(3):
-                relay.end()
-                with pytest.raises(DeviceError):
-                    await reader.poll()
-                await reader.connect()
-                await bench.works(reader)
-                assert len(set(sessions) - before) <= 1
-        assert not set(sessions) - before
-
-
 async def test_a_server_whose_certificate_is_out_of_date_or_for_another_application_is_not_trusted(
     bench: Bench, tmp_path: Path
 ) -> None:
@@ -335,6 +319,54 @@ async def test_a_channel_is_renewed_under_new_keys_and_the_old_ones_are_of_no_us
         tokens.add(reader._channel._wire.socket._connection.security_token.TokenId)
         await asyncio.sleep(0.002)
     await reader.close()
+
+
+async def test_a_password_goes_to_no_server_that_wants_it_in_the_clear_or_by_an_old_algorithm(bench: Bench) -> None:
+    assert bench.server._server is not None
+    tokens = [
+        token
+        for endpoint in bench.server._server.iserver.endpoints
+        if endpoint.SecurityMode == ua.MessageSecurityMode.Sign
+        for token in endpoint.UserIdentityTokens
+        if token.TokenType == ua.UserTokenType.UserName
+    ]
+    before = [token.SecurityPolicyUri for token in tokens]
+    heard = bytearray()
+    try:
+        for policy in ("None", "Basic128Rsa15", "Basic256"):
+            for token in tokens:
+                token.SecurityPolicyUri = f"http://opcfoundation.org/UA/SecurityPolicy#{policy}"
+            async with relayed(bench.server.port) as relay:
+                security = bench.parties.security(OPERATOR, mode="Sign")
+                with pytest.raises(DeviceError, match="without encryption, or by an algorithm that is broken"):
+                    await bench.reader(security, relay.port).connect()
+                heard += relay.heard
+    finally:
+        for token, uri in zip(tokens, before, strict=True):
+            token.SecurityPolicyUri = uri
+    assert heard
+    assert PASSWORD.encode() not in heard
+
+
+async def test_on_an_endpoint_without_security_nobody_has_a_name(bench: Bench) -> None:
+    own, access = bench.parties.server, bench.parties.access(plain=True, anonymous=Role.OBSERVER)
+    server = OpcUaServer(TAGS, bench.plc.image, period=None, certificate=own.certificate, key=own.key, access=access)
+    await server.start()
+    plain = (await endpoints(server.url, 5.0))[0]
+    assert (plain.mode, plain.users) == ("None", ("Anonymous",))
+    reader = OpcUaReader(TAGS, server.url, namespace="urn:attestbed:cell", security=Security.none(), timeout=5.0)
+    await reader.connect()
+    assert (await reader.poll()).boot == 4
+    with pytest.raises(DeviceRefused, match="BadUserAccessDenied"):
+        await reader.write(SETPOINT, 1.25)
+    await reader.close()
+    client = Client(server.url, timeout=5)
+    client.set_user(OPERATOR.name)
+    client.set_password(OPERATOR.password)
+    with pytest.raises(UaStatusCodeError, match="BadIdentityTokenRejected"):
+        await client.connect()
+    client.disconnect_socket()
+    await server.stop()
 
 
 async def test_access_that_makes_no_sense_is_wrong_usage(bench: Bench) -> None:

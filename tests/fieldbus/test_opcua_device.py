@@ -330,6 +330,17 @@ async def test_a_dropped_connection_is_a_device_error_and_is_opened_anew(bench: 
         assert await shown(reader) == FIRST
 
 
+async def test_a_reader_whose_connection_is_cut_again_and_again_takes_its_session_up(bench: Bench) -> None:
+    """The device keeps ten sessions, each for a minute after its connection is gone."""
+    async with relayed(bench.device.port) as relay, bench.connected(port=relay.port) as reader:
+        for _ in range(12):
+            relay.end()
+            with pytest.raises(DeviceError):
+                await reader.poll()
+            await reader.connect()
+            assert await shown(reader) == FIRST
+
+
 @pytest.mark.parametrize("at", [0, 4, 8, 12, 20, -1], ids=str)
 async def test_one_changed_bit_in_an_answer_is_a_device_error(bench: Bench, at: int) -> None:
     async with relayed(bench.device.port) as relay, bench.connected(port=relay.port, timeout=1.0) as reader:
@@ -368,9 +379,12 @@ async def test_a_device_that_is_not_trusted_is_named_by_its_thumbprint(bench: Be
     flipped = bytearray(bench.device.certificate)
     flipped[-1] ^= 1
     for trust in (TrustList.of([]), bench.stranger.trust, TrustList.of([bytes(flipped)])):
-        reader = bench.reader(bench.security(trust=trust))
-        with pytest.raises(DeviceError, match="not trusted") as raised:
-            await reader.connect()
+        async with relayed(bench.device.port) as relay:
+            reader = bench.reader(bench.security(trust=trust), port=relay.port)
+            with pytest.raises(DeviceError, match="not trusted") as raised:
+                await reader.connect()
+        assert relay.heard
+        assert b"Basic256Sha256" not in relay.heard  # a channel was opened to ask, and no other one
         assert thumbprint(bench.device.certificate) in str(raised.value)
         assert "mend: compare the thumbprint" in str(raised.value)
 
