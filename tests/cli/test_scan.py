@@ -1,7 +1,10 @@
 """`testbed scan` and `testbed doctor PROFILE`, as people type them."""
 
 import json
+import os
 import socket
+import subprocess
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -62,6 +65,26 @@ class TestABox:
         ]
         assert (facts["profile"], facts["silent"]) == (None, [])
         assert list(Path().iterdir()) == []
+
+    def test_on_a_terminal_it_shows_what_it_is_asking(self, box: Foreign, tmp_path: Path) -> None:
+        ours, theirs = os.openpty()
+        command = [sys.executable, "-m", "testbed.cli.main", "scan", f"{LOCAL}:{box.port}", "--units", "1"]
+        environment = {**os.environ, "TERM": "xterm-256color", "COLUMNS": "120"}
+        shown = b""
+        with subprocess.Popen(command, cwd=tmp_path, stdout=theirs, stderr=theirs, env=environment) as process:
+            os.close(theirs)
+            try:
+                while part := os.read(ours, 4096):
+                    shown += part
+            except OSError:  # Linux says so that nobody holds the other end any more
+                pass
+            finally:
+                process.kill()
+                os.close(ours)
+        text = shown.decode()
+        assert "unit 1, holding registers" in text
+        assert "unit 1      Acme, P-1, 1.2" in text
+        assert "Traceback" not in text
 
     def test_a_doctor_of_a_broken_profile_fails_with_its_mend(self, typed: Type, box: Foreign) -> None:
         typed("scan", f"{LOCAL}:{box.port}", "--pause-ms", "0", "--units", "1", "--out", "mine.toml")
