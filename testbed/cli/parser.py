@@ -6,18 +6,13 @@ from typing import TypeAlias
 
 from testbed import __version__
 from testbed.attacks.kinds import KINDS, LIES, PLACES
+from testbed.cli.scan_options import SCAN, add_scan_options
 
 _Commands: TypeAlias = "argparse._SubParsersAction[argparse.ArgumentParser]"  # noqa: SLF001 - it has no public name
 
 _EPILOG = """\
 exit codes: 0 done or GENUINE, 1 FALSIFIED or failed, 2 wrong usage, 3 INCONCLUSIVE or could not be done
 Without --bench the file bench.toml of this folder is taken, else the water cell that ships with the package.
-"""
-
-_SCAN_EPILOG = """\
-tables of --addresses: holding_register, input_register, coil, discrete_input
-Without --addresses the search begins where makers let their maps begin, and goes on from each address that can be read.
-Exit 0 where something answered, 3 where nothing did.
 """
 
 
@@ -227,44 +222,8 @@ def _falsify(commands: _Commands) -> None:
 
 
 def _scan(commands: _Commands) -> None:
-    command = commands.add_parser(
-        "scan",
-        help="look at a device on a wire and draft a profile of it",
-        description="Finds which units of a device answer, who they are, and what of them can be read, and drafts a"
-        " bench\nfile for it. Asks one thing at a time, and never writes: Modbus functions 1 to 4 and 43/14, or OPC UA"
-        " browse and\nread.",
-        epilog=_SCAN_EPILOG,
-        formatter_class=argparse.RawDescriptionHelpFormatter,
-    )
-    command.add_argument("where", metavar="HOST[:PORT]", help="where it listens, or the serial device: /dev/ttyUSB0")
-    command.add_argument(
-        "--protocol",
-        choices=("modbus-tcp", "modbus-rtu-tcp", "modbus-rtu", "opcua"),
-        default="modbus-tcp",
-        metavar="NAME",
-        help="modbus-tcp (default), modbus-rtu-tcp, modbus-rtu (a serial line), opcua",
-    )
-    command.add_argument("--out", type=Path, metavar="FILE", help="write the drafted profile here; must be new")
-    command.add_argument("--units", metavar="LIST", help="Modbus units to ask, such as 1,2,10-20 or 1-247")
-    command.add_argument(
-        "--addresses",
-        action="append",
-        default=[],
-        metavar="TABLE:FIRST-LAST",
-        help="look at each of these addresses of a table, and at nothing else; may be given several times",
-    )
-    command.add_argument(
-        "--requests", type=int, default=2000, metavar="N", help="ask at most so many times in all (default: 2000)"
-    )
-    command.add_argument(
-        "--timeout-ms", type=int, default=1000, metavar="N", help="wait so long for an answer (default: 1000)"
-    )
-    command.add_argument(
-        "--pause-ms", type=int, default=10, metavar="N", help="pause between two requests (default: 10)"
-    )
-    command.add_argument("--baud", type=int, default=19200, metavar="N", help="of a serial line (default: 19200)")
-    command.add_argument("--parity", choices=("N", "E", "O"), default="E", help="of a serial line (default: E)")
-    command.add_argument("--stop-bits", type=int, choices=(1, 2), default=1, help="of a serial line (default: 1)")
+    command = commands.add_parser("scan", help="look at a device on a wire and draft a profile of it", **SCAN)
+    add_scan_options(command)
     _json(command)
 
 

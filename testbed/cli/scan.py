@@ -7,41 +7,63 @@ import shlex
 import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from dataclasses import asdict
-from pathlib import Path
+from functools import partial
 
 from rich.progress import Progress
 
+from testbed.cli.scanned import asking, browsed_facts, browsed_lines, survey_facts, survey_lines
 from testbed.core.errors import UsageError
-from testbed.fieldbus.modbus_ranges import Found
-from testbed.fieldbus.modbus_survey import Question, Survey, Unit
-from testbed.rig.draft import identity_words, ranges_words
-from testbed.rig.scanning import Manner, Scanned, keep, plan_of, scan_modbus, way_of
-
-_TABLES = {"holding_register": "holding registers", "input_register": "input registers", "coil": "coils"}
+from testbed.fieldbus.modbus_survey import Question
+from testbed.rig.scanning import Manner, Papers, keep, plan_of, scan_modbus, scan_opcua, server_of, way_of
 
 
 def execute(options: argparse.Namespace) -> int:
     """The command; returns its exit code."""
     if options.out is not None and options.out.exists():
         raise UsageError(f"{options.out}: there is such a file already", "name a new one with --out")
-    scanned = _modbus(options)
-    if options.out is not None:
-        keep(scanned.text, options.out)
-    if options.json:
-        print(json.dumps(_facts(scanned.survey, options.out)))
+    manner = Manner(options.timeout_ms, options.pause_ms)
+    papers = _papers(options)
+    bar = _bar(options.requests, shown=sys.stdout.isatty() and not options.json)
+    if options.protocol == "opcua":
+        url, keys = server_of(options.where)
+        with bar as shows:
+            told = partial(shows, "browsing")
+            asked = (manner, options.requests, command_of(options), told)
+            browsed, text = asyncio.run(scan_opcua(url, keys, papers, *asked))
+        facts, lines = browsed_facts(browsed), browsed_lines(browsed)
     else:
-        _tell(scanned.survey, options.out)
+        way, keys = way_of(options.protocol, options.where, (options.baud, options.parity, options.stop_bits))
+        plan = plan_of(options.protocol, options.units, options.addresses, options.requests)
+        with bar as shows:
+
+            def tell(question: Question, before: int) -> None:
+                shows(asking(question), before)
+
+            survey, text = asyncio.run(scan_modbus(way, keys, plan, manner, command_of(options), tell))
+        facts, lines = survey_facts(survey), survey_lines(survey)
+    if options.out is not None:
+        keep(text, options.out)
+    if options.json:
+        print(json.dumps({**facts, "profile": None if options.out is None else str(options.out)}))
+        return 0
+    for line in lines:
+        print(line)
+    if options.out is None:
+        print("next        --out FILE drafts a profile")
+    else:
+        print(f"profile     {options.out}")
+        print(f"next        name its tags, then `testbed doctor {options.out}`")
     return 0
 
 
-def _modbus(options: argparse.Namespace) -> Scanned:
-    serial = (options.baud, options.parity, options.stop_bits)
-    way, keys = way_of(options.protocol, options.where, serial)
-    plan = plan_of(options.protocol, options.units, options.addresses, options.requests)
-    manner = Manner(options.timeout_ms, options.pause_ms)
-    with _bar(plan.requests, shown=sys.stdout.isatty() and not options.json) as told:
-        return asyncio.run(scan_modbus(way, keys, plan, manner, command_of(options), told))
+def _papers(options: argparse.Namespace) -> Papers | None:
+    given = {name: getattr(options, name) for name in ("certificate", "key", "trust")}
+    named = [f"--{name}" for name, value in given.items() if value is not None]
+    if not named:
+        return None
+    if options.protocol != "opcua" or len(named) < len(given):
+        raise UsageError(f"{' '.join(named)}", "give --certificate, --key and --trust together, with --protocol opcua")
+    return Papers(**given)
 
 
 def command_of(options: argparse.Namespace) -> str:
@@ -51,78 +73,14 @@ def command_of(options: argparse.Namespace) -> str:
 
 
 @contextmanager
-def _bar(requests: int, *, shown: bool) -> Iterator[Callable[[Question, int], None]]:
+def _bar(requests: int, *, shown: bool) -> Iterator[Callable[[str, int], None]]:
     if not shown:
-        yield lambda _question, _asked: None
+        yield lambda _what, _before: None
         return
     with Progress(transient=True) as bar:
         task = bar.add_task("connecting", total=requests)
 
-        def told(question: Question, asked: int) -> None:
-            what = "identity" if question.ask is None else _table(question.ask.table.value)
-            bar.update(task, completed=asked, description=f"unit {question.unit}, {what}")
+        def told(what: str, before: int) -> None:
+            bar.update(task, completed=before, description=what)
 
         yield told
-
-
-def _table(name: str) -> str:
-    return _TABLES.get(name, "discrete inputs")
-
-
-def _tell(survey: Survey, out: Path | None) -> None:
-    for unit in survey.units:
-        print(f"unit {unit.number:<6} {identity_words(unit.identity) or 'says nothing of itself (function 43/14)'}")
-        if unit.same_as is not None:
-            print(f"            the device that answers as unit {unit.same_as}; left out of the profile")
-            continue
-        for found in unit.tables:
-            for line in _lines(found):
-                print(f"            {line}")
-    if survey.any_unit:
-        print("            it answers to every unit identifier")
-    if survey.silent and not survey.any_unit:
-        print(f"no answer   units {', '.join(str(unit) for unit in survey.silent)}")
-    print(f"asked       {survey.asked} requests; nothing was written")
-    if out is None:
-        print("next        --out FILE drafts a profile")
-    else:
-        print(f"profile     {out}")
-        print(f"next        name its tags, then `testbed doctor {out}`")
-
-
-def _lines(found: Found) -> Iterator[str]:
-    name = _table(found.table.value)
-    if found.values:
-        limit = f"; at most {found.most} at once" if found.most is not None else ""
-        pairs = "; only two at once" if found.pairs else ""
-        yield f"{name} {ranges_words(found)}{limit}{pairs}"
-    for note in found.notes:
-        yield f"{name}: {note}"
-
-
-def _facts(survey: Survey, out: Path | None) -> dict[str, object]:
-    return {
-        "units": [_unit(unit) for unit in survey.units],
-        "silent": list(survey.silent),
-        "any_unit": survey.any_unit,
-        "requests": survey.asked,
-        "profile": None if out is None else str(out),
-    }
-
-
-def _unit(unit: Unit) -> dict[str, object]:
-    return {
-        "unit": unit.number,
-        "identity": asdict(unit.identity),
-        "same_as": unit.same_as,
-        "tables": [
-            {
-                "table": found.table.value,
-                "ranges": [list(span) for span in found.ranges],
-                "most": found.most,
-                "pairs": found.pairs,
-                "notes": list(found.notes),
-            }
-            for found in unit.tables
-        ],
-    }

@@ -71,15 +71,17 @@ def survey(plan: Plan) -> Generator[Question, Answer | Identity, Survey]:
     """Ask within the plan's number of requests, and return what was learnt."""
     asked = 0
     present: list[int] = []
-    for number in plan.units:
-        asked += 1
-        if (yield from _answers(number)):
-            present.append(number)
+    # A device with inputs alone may keep silent about holding registers, where it should refuse them.
+    for table in (ModbusTable.HOLDING_REGISTER, ModbusTable.INPUT_REGISTER):
+        for number in () if present else plan.units:
+            asked += 1
+            if (yield from _answers(number, table)):
+                present.append(number)
     silent = tuple(number for number in plan.units if number not in present)
     any_unit = False
     if len(present) > 1 and (stranger := _stranger(plan.units)) is not None:
         asked += 1
-        any_unit = yield from _answers(stranger)
+        any_unit = yield from _answers(stranger, ModbusTable.HOLDING_REGISTER)
     units: list[Unit] = []
     for number in present[:1] if any_unit else present:
         asked += 1
@@ -94,8 +96,8 @@ def survey(plan: Plan) -> Generator[Question, Answer | Identity, Survey]:
     return Survey(tuple(units), silent, any_unit, asked)
 
 
-def _answers(unit: int) -> Generator[Question, Answer | Identity, bool]:
-    answer = yield Question(unit, Ask(ModbusTable.HOLDING_REGISTER, 0, 1))
+def _answers(unit: int, table: ModbusTable) -> Generator[Question, Answer | Identity, bool]:
+    answer = yield Question(unit, Ask(table, 0, 1))
     return not isinstance(answer, Answer) or answer.values is not None or answer.exception not in _ABSENT
 
 

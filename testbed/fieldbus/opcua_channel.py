@@ -17,6 +17,7 @@ from asyncua.client.client import Client
 from asyncua.crypto.security_policies import SecurityPolicyNone
 from asyncua.crypto.uacrypto import load_certificate, load_private_key
 from asyncua.ua.attribute_ids import AttributeIds
+from asyncua.ua.object_ids import ObjectIds
 from asyncua.ua.status_codes import StatusCodes
 from asyncua.ua.uaerrors import UaStatusCodeError
 
@@ -30,6 +31,8 @@ _SESSION_MS = 60_000
 """Silence after which the server may forget a session that could not be closed."""
 _RENEW_AT = 0.75
 """Share of a channel's lifetime after which it is renewed (OPC 10000-4, section 5.5.2.1)."""
+_MOST_PARTS = 100
+"""Parts in which the references of a node may come: a server that never ends is left."""
 _URI = "urn:attestbed:reader"
 """What a client without a certificate calls itself."""
 _SOUND = frozenset(policy.uri for policy in Policy)
@@ -135,6 +138,28 @@ class Channel:
         if len(values) != len(nodes):
             raise InvalidData(f"{len(values)} values came for {len(nodes)} nodes")
         return values
+
+    async def browse(self, nodes: Sequence[ua.NodeId]) -> list[list[ua.ReferenceDescription]]:
+        """What each node has below it, objects and variables. Raises what the library raises, and InvalidData."""
+        found: list[list[ua.ReferenceDescription]] = [[] for _ in nodes]
+        parameters = ua.BrowseParameters()
+        parameters.NodesToBrowse = [_below(node) for node in nodes]
+        await self._renew()
+        results = await self._wire.browse(parameters)
+        places = list(range(len(nodes)))
+        for _ in range(_MOST_PARTS):
+            if len(results) != len(places):
+                raise InvalidData(f"{len(results)} results came for {len(places)} nodes")
+            for place, one in zip(places, results, strict=True):
+                found[place] += one.References or []
+            left = [(place, one.ContinuationPoint) for place, one in zip(places, results, strict=True)]
+            places = [place for place, point in left if point]
+            if not places:
+                break
+            following = ua.BrowseNextParameters()
+            following.ContinuationPoints = [point for _, point in left if point]
+            results = await self._wire.browse_next(following)
+        return found
 
     async def write(self, node: ua.NodeId, value: ua.Variant) -> int:
         """Write the value of one node; the StatusCode. Raises what the library raises, and InvalidData."""
@@ -276,3 +301,15 @@ class Channel:
         # The server says how long the channel lives, which may be less than what was asked for.
         lifetime = self._client.secure_channel_timeout / 1000
         self._renew_at = asyncio.get_running_loop().time() + _RENEW_AT * lifetime
+
+
+def _below(node: ua.NodeId) -> ua.BrowseDescription:
+    """Forward, by every kind of reference that leads down, to objects and variables; their names and kinds."""
+    description = ua.BrowseDescription()
+    description.NodeId = node
+    description.BrowseDirection = ua.BrowseDirection.Forward
+    description.ReferenceTypeId = ua.NodeId(ua.Int32(ObjectIds.HierarchicalReferences))
+    description.IncludeSubtypes = True
+    description.NodeClassMask = ua.UInt32(ua.NodeClass.Object | ua.NodeClass.Variable)
+    description.ResultMask = ua.UInt32(ua.BrowseResultMask.All)
+    return description

@@ -64,6 +64,7 @@ def draft(survey: Survey, connect: Mapping[str, object], command: str) -> str:
             several = len(units) > 1
             sections += _section(unit, found, several=several, first=unit is units[0])
     notes = [_who(unit) for unit in survey.units]
+    notes.append("Types are guesses: numbers of 16 bits, and floats where the bits look like one.")
     if survey.any_unit:
         notes.append("It answers to every unit identifier.")
     return profile(command, notes, keys, sections)
@@ -76,8 +77,8 @@ def profile(command: str, notes: Sequence[str], connect: Mapping[str, object], s
         *(f"# {plain(note, 200)}" for note in notes),
         "#",
         "# Each tag is named after where it stands: give it a name that says what it is, and a unit and range once you",
-        "# know them. Types are guesses. Nothing was written, so nothing is known of what can be: a tag that may be",
-        "# commanded wants `writable = true`.",
+        "# know them. Nothing was written, so nothing is known of what can be: a tag that may be commanded wants",
+        "# `writable = true`.",
         "",
         "[bench]",
         'name = "scanned"',
@@ -89,7 +90,7 @@ def profile(command: str, notes: Sequence[str], connect: Mapping[str, object], s
         'boot_tag = ""',
         "",
         "[plc.connect]",
-        *(f"{key} = {_toml(value)}" for key, value in connect.items()),
+        *(f"{key} = {toml(value)}" for key, value in connect.items()),
         "",
         *sections,
         "[[reader]]",
@@ -205,5 +206,6 @@ def _holed(found: Found) -> bool:
     return any(after - last <= _GAP + 1 for (_, last), (after, _) in pairwise(spans))
 
 
-def _toml(value: object) -> str:
+def toml(value: object) -> str:
+    """A string or number as TOML has it."""
     return json.dumps(value) if isinstance(value, str) else str(value)

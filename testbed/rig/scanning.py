@@ -3,6 +3,7 @@
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from testbed.core.errors import DeviceError, UsageError
 from testbed.core.tags import ModbusTable
@@ -11,16 +12,11 @@ from testbed.fieldbus.modbus_survey import UNITS_SERIAL, UNITS_TCP, Plan, Questi
 from testbed.fieldbus.modbus_transports import RtuOverTcp, Serial, Tcp, Transport
 from testbed.rig.draft import draft
 
-_MODBUS_PORT = 502
+if TYPE_CHECKING:
+    from testbed.fieldbus.opcua_scan import Browsed
+
+_MODBUS_PORT, _OPCUA_PORT = 502, 4840
 _LONGEST_MS = 60_000
-
-
-@dataclass(frozen=True, slots=True)
-class Scanned:
-    """What was seen, and the profile drafted from it."""
-
-    survey: Survey
-    text: str
 
 
 def place_of(where: str, default_port: int) -> tuple[str, int]:
@@ -106,8 +102,11 @@ async def scan_modbus(
     manner: Manner,
     command: str,
     told: Callable[[Question, int], None],
-) -> Scanned:
-    """Scan one device. told: before each question, with how many went before. Raises DeviceError where none answers."""
+) -> tuple[Survey, str]:
+    """Scan one device; what was seen, and the drafted profile. told: before each question, with how many went before.
+
+    Raises DeviceError where none answers.
+    """
     wire = Wire(way, manner.timeout_ms / 1000, manner.pause_ms / 1000)
     try:
         await wire.open()
@@ -121,7 +120,57 @@ async def scan_modbus(
             "name others with --units, wait longer with --timeout-ms, or look at baud, parity and wiring of a serial"
             " line",
         )
-    return Scanned(seen, draft(seen, keys, command))
+    return seen, draft(seen, keys, command)
+
+
+@dataclass(frozen=True, slots=True)
+class Papers:
+    """Files for a secured OPC UA channel: this bench's certificate and key, and whom it trusts."""
+
+    certificate: Path
+    key: Path
+    trust: Path
+
+
+def server_of(where: str) -> tuple[str, dict[str, object]]:
+    """The address of an OPC UA server as people type it, and what [plc.connect] says of it. Raises UsageError."""
+    host_port, _, path = where.removeprefix("opc.tcp://").partition("/")
+    host, port = place_of(host_port, _OPCUA_PORT)
+    keys: dict[str, object] = {"protocol": "opcua", "host": host, "port": port}
+    if path:
+        keys["path"] = path
+    shown = f"[{host}]" if ":" in host else host
+    return f"opc.tcp://{shown}:{port}" + (f"/{path}" if path else ""), keys
+
+
+async def scan_opcua(
+    url: str,
+    keys: dict[str, object],
+    papers: Papers | None,
+    manner: Manner,
+    requests: int,
+    command: str,
+    told: Callable[[int], None],
+) -> tuple["Browsed", str]:
+    """Browse a server; what was seen, and the drafted profile. Raises DeviceError, UsageError."""
+    # Its library takes a while to load, which a Modbus scan is spared.
+    from testbed.fieldbus.opcua_scan import browse
+    from testbed.fieldbus.opcua_security import Security
+    from testbed.keys.application import load_application
+    from testbed.keys.trust import TrustList
+    from testbed.rig.draft_opcua import draft_opcua
+
+    if requests < 1:
+        raise UsageError(f"--requests {requests}", "allow one request or more")
+    if papers is None:
+        security = Security.none()
+        keys = {**keys, "security": "None"}
+    else:
+        own = load_application(papers.certificate, papers.key)
+        security = Security.secured(own, TrustList.load(papers.trust))
+        keys |= {"certificate": str(papers.certificate), "key": str(papers.key), "trust": str(papers.trust)}
+    seen = await browse(url, security, manner.timeout_ms / 1000, requests, told)
+    return seen, draft_opcua(seen, keys, command)
 
 
 def keep(text: str, file: Path) -> None:

@@ -134,6 +134,17 @@ async def test_a_device_that_answers_as_two_units_is_one() -> None:
     assert [(unit.number, unit.same_as) for unit in found.units] == [(1, None), (255, 1)]
 
 
+async def test_a_device_that_answers_for_its_inputs_alone_is_found() -> None:
+    def answer(_unit: int, pdu: bytes) -> bytes | None:
+        if pdu[0] != 4:
+            return None
+        return bytes([4, 2, 0, 7]) if pdu[1:5] == bytes([0, 0, 0, 1]) else bytes([0x84, 2])
+
+    async with answering(answer) as (port, _):
+        found = await scanned(port, Plan((5,), {ModbusTable.INPUT_REGISTER: ((0, 3),)}), patience=0.1)
+    assert ranges(found, 5) == {"input_register": ((0, 0),)}
+
+
 async def test_busy_is_asked_again_and_a_broken_connection_is_made_again() -> None:
     answers: list[bytes | str] = [
         bytes([0x83, 6]),

@@ -9,7 +9,6 @@ import struct
 import subprocess
 import sys
 from collections.abc import Iterator
-from importlib.metadata import entry_points
 from pathlib import Path
 
 import pytest
@@ -28,44 +27,16 @@ NAMES = {
     "coil_1": "valve.open",
     "di_0": "door.closed",
 }
-BY_PLUGIN = """
+FIRST_TEST = """
 def test_the_tank_is_filled_by_its_pump(plc, measure):
     assert plc.read("pump.runs") is True
     assert plc.read("control.mode") == 2
     measure("tank.level").within(1.2, 1.3)
     measure("tank.inflow").above(0.1)
 """
-BY_DRIVER = """
-import asyncio
-from pathlib import Path
-from testbed.fieldbus.registers import decode
-from testbed.rig.bench import load_bench
-from testbed.rig.controllers import controller_of
-
-async def read():
-    plc = controller_of(load_bench(Path("bench.toml")), "device")
-    await plc.connect()
-    try:
-        poll = await plc.poll()
-    finally:
-        await plc.close()
-    return {tag.name: decode(tag, raw) for tag, raw in zip(plc.tags, poll.values)}
-
-def test_the_tank_is_filled_by_its_pump():
-    shown = asyncio.run(read())
-    assert shown["pump.runs"] is True
-    assert shown["control.mode"] == 2
-    assert 1.2 <= shown["tank.level"] <= 1.3
-    assert shown["tank.inflow"] > 0.1
-"""
-
-WITH_PLUGIN = any(point.name == "testbed" for point in entry_points(group="pytest11"))
-FIRST_TEST = BY_PLUGIN if WITH_PLUGIN else BY_DRIVER
 TESTBED = str(Path(sys.executable).with_name("testbed"))
 # The newcomer has pytest and this package; what else this environment has is not theirs.
-PYTEST = (sys.executable, "-m", "pytest", "-p", "no:cacheprovider", "-p", "no:asyncio") + (
-    ("--allow-physical",) if WITH_PLUGIN else ()
-)
+PYTEST = (sys.executable, "-m", "pytest", "-p", "no:cacheprovider", "-p", "no:asyncio", "--allow-physical")
 
 
 def plant() -> dict[str, dict[str, object]]:
