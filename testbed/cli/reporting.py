@@ -45,7 +45,7 @@ def _lines(report: Path, found: CheckedReport, checked: Checked) -> Iterator[str
         yield f"report      {found.run}: {found.files} of {found.logged} files{lines} as the run left them"
     if facts is not None and end is not None:
         yield f"tests       {words.counts(_report(found, facts, end))}"
-        yield f"device      {words.device(facts)}, firmware {words.firmware(facts)}, by {facts.transport}"
+        yield f"device      {words.device(facts)}, firmware {words.firmware(facts)}, by {facts.transport}{_seen(found)}"
         yield f"software    tests at commit {facts.commit or 'not known'}, {facts.software}"
         yield f"run         {words.utc(facts.begun_ns)} to {words.utc(end.ended_ns)}, {end.how.value}"
         yield f"safe state  {words.SAFE[end.safe_state]}" + (f": {end.safe_detail}" if end.safe_detail else "")
@@ -57,6 +57,13 @@ def _lines(report: Path, found: CheckedReport, checked: Checked) -> Iterator[str
     if checked.report.verdict is not Verdict.GENUINE:
         yield f"bench       {checked.report.verdict.value} as a whole: `testbed verify` says why"
     yield _NOT_PROVED
+
+
+def _seen(found: CheckedReport) -> str:
+    if found.seen is None:
+        return "; no reader says so too"
+    origin, index = found.seen
+    return f"; as record {index} of {origin} says too"
 
 
 def _report(found: CheckedReport, facts: RunFacts, end: RunEnd) -> RunReport:
@@ -72,6 +79,7 @@ def _as_json(found: CheckedReport, checked: Checked) -> dict[str, object]:
         "findings": findings_as_json(found.findings),
         "run": found.run,
         "device": None if facts is None else asdict(facts.device),
+        "seen": found.seen,
         "commit": None if facts is None else facts.commit,
         "transport": None if facts is None else facts.transport,
         "ended": None if end is None else end.how.value,

@@ -17,6 +17,7 @@ manifest is logged. A process may be killed at any point of this: the next start
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from types import TracebackType
 
@@ -42,6 +43,7 @@ from testbed.record.manifest import (
 )
 from testbed.record.runs import Captured, Record, Started, decode_record, encode_record
 from testbed.rig.bench import Bench
+from testbed.rig.broken_off import seen_of_safe_state
 from testbed.rig.logs import check_real
 from testbed.rig.operating import operator_log
 from testbed.rig.paths import Paths
@@ -61,7 +63,7 @@ from testbed.store.lines import LineFile
 from testbed.store.sqlite import LogStore
 
 SafeStateOf = Callable[[RunFacts], tuple[SafeState, str]]
-"""What is known of the safe state of a run that was broken off, with words on it: from a watchdog's record, say."""
+"""What is known of the safe state of a run that was broken off, with words on it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -175,7 +177,8 @@ def recover_broken_runs(
 ) -> list[Kept]:
     """Finish each run of `bench` in `folder` whose process is gone: write its report, and log it.
 
-    Call it before a run begins. safe_state_of: what is known of a broken run's safe state; without it, nothing.
+    Call it before a run begins. safe_state_of: what is known of a broken run's safe state; without it, what the
+    gateway's log tells of the watchdog.
     """
     means = _Means(bench, clock or SystemClock(), entropy or SystemEntropy(), simulated)
     logged, ready = _logged_runs(bench), _is_ready(bench)
@@ -208,7 +211,8 @@ def _recover(
 ) -> Kept:
     facts = records[0]
     if isinstance(facts, RunFacts) and not isinstance(records[-1], RunEnd):
-        safe_state, said = (SafeState.UNKNOWN, "") if safe_state_of is None else safe_state_of(facts)
+        look = safe_state_of or partial(seen_of_safe_state, means.bench)
+        safe_state, said = look(facts)
         times = [one.time_ns for one in records if isinstance(one, Measurement)]
         end = RunEnd(
             Ended.BROKEN_OFF,

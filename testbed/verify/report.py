@@ -17,6 +17,7 @@ from testbed.record.manifest import MANIFEST, lines_of, parse_name, sha256
 from testbed.record.runs import Captured, Record, decode_record
 from testbed.verify.log import CheckedLog
 from testbed.verify.records import Genuine
+from testbed.verify.report_device import Seen, check_device
 from testbed.verify.report_lines import LineEdit, compare_lines
 from testbed.verify.trace import After, Trace, trace
 from testbed.verify.trust import LogRole, Trust
@@ -53,7 +54,7 @@ class CheckedReport:
 
     run: name of the run, "" where none was found; records: what of its journal is as logged; files: how many of the
     `logged` ones are; lines: how many were logged; trace: of its record in the operator's log, after the block that the
-    run knew of when it began.
+    run knew of when it began; seen: the record of a reader that heard the same device meanwhile, None where none did.
     """
 
     verdict: Verdict
@@ -64,6 +65,7 @@ class CheckedReport:
     logged: int = 0
     lines: int = 0
     trace: Trace | None = None
+    seen: Seen | None = None
 
     @property
     def facts(self) -> RunFacts | None:
@@ -99,6 +101,10 @@ def check_report(trust: Trust, checked: Checked, found: Mapping[str, bytes]) -> 
     findings += _logged_twice(log, entry)
     after, wrong = _after(checked, log, index, facts)
     findings += wrong
+    end, seen = next((one for one in records if isinstance(one, RunEnd)), None), None
+    if facts is not None and end is not None:
+        seen, wrong = check_device(facts, end, list(checked.logs.values()))
+        findings += wrong
     return CheckedReport(
         verdict=_verdict(findings),
         findings=tuple(findings),
@@ -108,6 +114,7 @@ def check_report(trust: Trust, checked: Checked, found: Mapping[str, bytes]) -> 
         logged=len(entry.files),
         lines=sum(len(lines) for lines in entry.lines.values()),
         trace=traced if after is None else replace(traced, after=after),
+        seen=seen,
     )
 
 

@@ -21,7 +21,7 @@ RULES: dict[str, tuple[set[str], set[str], set[str]]] = {
     "testsuite": (
         {"testsuite", "properties", "testcase", "system-out", "system-err"},
         {"name", "tests", "failures", "errors"},
-        {"group", "time", "skipped", "timestamp", "hostname", "id", "package", "file", "log", "url", "version"},
+        {"group", "time", "skipped", "timestamp", "hostname", "id", "package", "file", "log", "url"},
     ),
     "properties": ({"property"}, set(), set()),
     "property": (set(), {"name", "value"}, set()),
@@ -113,8 +113,8 @@ def test_device_firmware_commit_and_measurements_are_in_it() -> None:
     one = replace(measurement(value=0.1 + 0.2), marginal=True)
     root = read(report(Case(LEVEL, CaseOutcome.PASS, 1.0), measurements=(one,)))
     properties = {found.get("name"): found.get("value") for found in root.iter("property")}
-    assert properties["firmware"] == "1.2.0"
-    assert properties["device"] == "Attestbed Emulated PLC, serial WC-1"
+    assert properties["firmware"] == "1.0"
+    assert properties["device"] == "Attestbed emulated-plc"
     assert (properties["bench"], properties["commit"]) == ("cell", "abc123")
     (said,) = root.iter("system-out")
     limits = "limits 0.9 to 1.1 for 2.5 s"

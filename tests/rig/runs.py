@@ -16,7 +16,8 @@ from testbed.rig.evidence import EvidenceWriter, Kept
 from testbed.rig.run_facts import facts_of
 
 LEVEL, HEAT, ESTOP = (f"tests/test_tank.py::test_{name}" for name in ("level", "heat", "estop[1]"))
-DEVICE = Identity("Attestbed", "Emulated PLC", "1.2.0", "WC-1")
+DEVICE = Identity("Attestbed", "emulated-plc", "1.0")
+"""As the emulated PLC says by Modbus."""
 BEGUN = 1_767_225_600 * 10**9
 
 

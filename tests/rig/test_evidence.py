@@ -11,26 +11,28 @@ from pathlib import Path
 
 import pytest
 
-from testbed.core.bodies import TestManifest
-from testbed.core.clock import SystemClock
-from testbed.core.entropy import SystemEntropy
+from testbed.core.bodies import WATCHDOG_TRIPPED, Event, State, TestManifest
+from testbed.core.clock import SystemClock, VirtualClock
+from testbed.core.entropy import SeededEntropy, SystemEntropy
 from testbed.core.entry import Kind
 from testbed.core.errors import StoreError
 from testbed.core.measurement import Outcome
-from testbed.core.run import Case, CaseOutcome, Ended, RunFacts, SafeState
+from testbed.core.run import Case, CaseOutcome, Ended, RunEnd, RunFacts, SafeState
+from testbed.fieldbus.registers import encode
 from testbed.record.bodies import decode_body
 from testbed.record.entry import decode_entry
 from testbed.record.manifest import MANIFEST, decode_manifest, parse_name, recorded_pairs, sha256
-from testbed.record.runs import decode_measurement
+from testbed.record.runs import decode_measurement, decode_record
 from testbed.rig.bench import Bench, load_bench
 from testbed.rig.default import default_text
 from testbed.rig.evidence import EvidenceWriter, recover_broken_runs
 from testbed.rig.initialize import initialize
 from testbed.rig.locks import role_lock
+from testbed.rig.logs import Configuration, open_log
 from testbed.rig.paths import Paths
 from testbed.rig.run_facts import commit_of, facts_of
 from testbed.store.sqlite import LogStore
-from tests.rig.runs import DEVICE, HEAT, LEVEL, capture, measurement, write_run
+from tests.rig.runs import BEGUN, DEVICE, HEAT, LEVEL, capture, measurement, write_run
 
 NAMES = {"capture-001-level-and-pump.parquet", "junit.xml", MANIFEST, "measurements.jsonl", "report.html", "run.jsonl"}
 
@@ -42,7 +44,7 @@ from testbed.core.run import Case, CaseOutcome
 from testbed.rig.bench import load_bench
 from testbed.rig.evidence import EvidenceWriter
 from testbed.rig.run_facts import facts_of
-from tests.rig.runs import DEVICE, HEAT, LEVEL, capture, measurement
+from tests.rig.runs import BEGUN, DEVICE, HEAT, LEVEL, capture, measurement
 
 bench = load_bench(Path(sys.argv[1]))
 folder = Path(sys.argv[2])
@@ -303,3 +305,40 @@ def test_facts_name_the_bench_and_its_logs(bench: Bench, tmp_path: Path) -> None
     assert {one.origin: one.size for one in facts.logs}[bench.origin("operator")] == 3
     assert facts.run.startswith("run-2")
     assert facts_of(bench, "opcua", DEVICE, seed=None, tests=tmp_path).run != facts.run
+
+
+def state(bench: Bench, second: float, **values: float) -> State:
+    """What the gateway read `second` s after the run began: 0 for each tag but those that are named."""
+    given = {name.replace("_", ".", 1): value for name, value in values.items()}
+    raw = tuple(encode(tag, given[tag.name]) if tag.name in given else bytes(tag.type.size) for tag in bench.tags)
+    return State(1, None, None, BEGUN + int(second * 1e9), raw, (0,) * len(raw))
+
+
+@pytest.mark.parametrize(
+    ("tripped", "second", "pump", "expected"),
+    [
+        (True, 3.0, 0.0, SafeState.REACHED),
+        (True, 3.0, 55.0, SafeState.UNKNOWN),  # it may still be on its way
+        (True, 30.0, 55.0, SafeState.FAILED),
+        (False, 3.0, 0.0, SafeState.UNKNOWN),
+    ],
+)
+def test_the_gateways_log_tells_whether_a_broken_run_left_the_machine_safe(
+    bench: Bench, folder: Path, tripped: bool, second: float, pump: float, expected: SafeState
+) -> None:
+    clock, entropy = VirtualClock(BEGUN), SeededEntropy(1, "gateway")
+    log, store = open_log(bench, "gateway", Configuration(), clock, entropy, simulated=False)
+    log.append([("cell", Event(BEGUN, WATCHDOG_TRIPPED, b"an older one")), ("cell", state(bench, 0.0))])
+    with begun(bench, folder) as evidence:
+        evidence.started(LEVEL)
+    trip = [("cell", Event(BEGUN + 2 * 10**9, WATCHDOG_TRIPPED, b"boot 1 scan 20"))] if tripped else []
+    log.append([("cell", state(bench, 1.0, pump_speed=80.0)), *trip, ("cell", state(bench, second, pump_speed=pump))])
+    store.close()
+    (kept,) = recover_broken_runs(bench, folder)
+    end = decode_record((kept.folder / "run.jsonl").read_bytes().splitlines()[-1])
+    assert isinstance(end, RunEnd)
+    assert (end.how, end.safe_state) == (Ended.BROKEN_OFF, expected)
+    assert (
+        "record 4 of water-cell/gateway: the watchdog tripped at 2026-01-01T00:00:02Z" in end.safe_detail
+    ) == tripped
+    assert ("pump.speed is 55.0, not 0 to 1" in end.safe_detail) == (tripped and pump > 1)

@@ -18,6 +18,8 @@ from testbed.core.clock import VirtualClock
 from testbed.core.entropy import SeededEntropy
 from testbed.core.errors import UsageError
 from testbed.core.finding import Finding, Layer, Verdict, What
+from testbed.core.identity import Identity
+from testbed.core.run import LogSize
 from testbed.record.manifest import MANIFEST, decode_manifest, lines_of, recorded_pairs, sha256
 from testbed.rig.auditing import audit, auditor, read_report
 from testbed.rig.bench import Bench, load_bench
@@ -27,6 +29,7 @@ from testbed.rig.operating import operator_log
 from testbed.rig.paths import Paths
 from testbed.rig.trust import load_trust
 from testbed.verify.report import CheckedReport, check_report
+from testbed.verify.report_device import check_device
 from testbed.verify.report_lines import LineEdit, compare_lines
 from testbed.verify.trust import Trust
 from testbed.verify.verdict import Checked
@@ -95,6 +98,8 @@ def test_an_untouched_report_is_genuine_and_says_on_what_it_rests(tested: Finish
         assert (report.run, report.files, report.logged) == (run.name, 6, 6)
         assert report.facts is not None
         assert report.facts.device == DEVICE
+        assert report.seen is not None
+        assert report.seen[0] == "water-cell/gateway"
         assert report.trace is not None
         assert report.trace.origin == "water-cell/operator"
         assert report.trace.anchor is not None
@@ -264,6 +269,26 @@ def test_a_second_record_of_a_run_is_not_its_own(copy: Bench, tested: Finished) 
     report = check_report(tested.trust, checked, read_report(folder))
     assert report.verdict is Verdict.FALSIFIED
     assert [one.what for one in report.findings if one.verdict is Verdict.FALSIFIED] == [What.INVENTED]
+
+
+def test_a_run_on_another_device_than_the_readers_saw_is_not_taken_for_one_on_theirs(tested: Finished) -> None:
+    report = tested.check(tested.files[0])
+    assert report.facts is not None
+    assert report.end is not None
+    logs = list(tested.checked.logs.values())
+    origin, index = check_device(report.facts, report.end, logs)[0] or ("", -1)
+    for other in (replace(DEVICE, firmware="1.1"), replace(DEVICE, serial="7"), Identity(product="other")):
+        seen, findings = check_device(replace(report.facts, device=other), report.end, logs)
+        assert seen is None
+        assert [(one.what, one.verdict) for one in findings] == [(What.DISAGREED, Verdict.INCONCLUSIVE)]
+    # A device that says nothing, or that nobody asked, is no contradiction.
+    assert check_device(replace(report.facts, device=Identity()), report.end, logs) == (None, [])
+    others = [log for log in logs if log.origin == "water-cell/operator"]
+    assert check_device(report.facts, report.end, others) == (None, [])
+    # What was read only after the run says nothing of it.
+    before = replace(report.end, logs=(LogSize(origin, index),))
+    gateway = [log for log in logs if log.origin == origin]
+    assert check_device(replace(report.facts, device=Identity(product="other")), before, gateway) == (None, [])
 
 
 def test_a_false_block_in_the_facts_is_found(tested: Finished) -> None:
