@@ -11,14 +11,15 @@ from testbed.core.bodies import APPROVED, CONFIGURATION
 from testbed.core.clock import Clock, SystemClock
 from testbed.core.entropy import Entropy, SystemEntropy
 from testbed.core.errors import UsageError
-from testbed.core.identity import Identity
 from testbed.core.tags import Tag, Value
+from testbed.fieldbus.controller import Controller
 from testbed.fieldbus.poll import Poll
 from testbed.guard.operator import Operator
 from testbed.model import registry
 from testbed.record.schema import parameters_hash
 from testbed.rig.bench import Bench
 from testbed.rig.controllers import modbus_reader
+from testbed.rig.devices import device_of
 from testbed.rig.failing import arm_failpoints
 from testbed.rig.locks import role_lock
 from testbed.rig.logs import Configuration, check_real, open_log
@@ -64,25 +65,27 @@ async def command(bench: Bench, who: str, tag: str, value: Value) -> str:
     check_real(bench)
     refuse_command(bench, SystemClock())
     arm_failpoints(bench.operator.name)
-    device = OwnDevice(bench)
+    device = own_device(bench)
 
     async def pause() -> None:
         await asyncio.sleep(bench.plc.scan_ms / 1000)
 
     with operator_log(bench, SystemClock(), SystemEntropy(), simulated=False) as log:
-        return await Operator(who, log, device, bench.tags, bench.momentary, pause).write(tag, value)
+        return await Operator(who, log, device, device.tags, bench.momentary, pause).write(tag, value)
 
 
-class OwnDevice(OwnPlc):
-    """The bench's own PLC, to be commanded: a Controller."""
+def own_device(bench: Bench) -> Controller:
+    """The bench's PLC, to be commanded: on the bench's own server where it is on one, else the box itself."""
+    return _OwnDevice(bench) if bench.serves else device_of(bench)
+
+
+class _OwnDevice(OwnPlc):
+    """The PLC on the bench's own server."""
 
     def __init__(self, bench: Bench) -> None:
         self._modbus = modbus_reader(bench)
-        self.tags = bench.tags
+        self.tags = self._modbus.tags  # a bridge shows a tag of several units at another address than the box
         super().__init__(bench, self._modbus)
-
-    async def identify(self) -> Identity:
-        return Identity()
 
     async def poll(self) -> Poll:
         poll = await super().poll()

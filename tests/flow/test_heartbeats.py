@@ -14,11 +14,11 @@ from testbed.record.bodies import decode_body
 from testbed.record.entry import decode_entry
 from testbed.rig.auditing import audit
 from testbed.rig.bench import Bench, load_bench
+from testbed.rig.controllers import PATIENT_S, modbus_reader
 from testbed.rig.default import default_text
 from testbed.rig.lockstep import simulate
 from testbed.rig.meddler import Meddler, Ports
 from testbed.rig.paths import Paths
-from testbed.rig.reading import PATIENT_S, modbus_reader
 from testbed.store.sqlite import LogStore
 from testbed.verify.verdict import Report
 
