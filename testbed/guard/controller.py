@@ -63,6 +63,7 @@ class GuardedController:
     async def write(self, tag: Tag, value: Value, purpose: Purpose | None = None) -> None:
         """As `Controller.write`. Raises NotAllowed with nothing sent.
 
+        The tag goes by its name: what is sent goes where the controller has it, not where the caller's tag says.
         Where the policy limits how fast the tag may change, and what it holds is not known, it is read first.
         """
         async with self._one_write:
@@ -70,13 +71,16 @@ class GuardedController:
                 await self._inner.write(tag, value)
                 return
             meant = self._purpose if purpose is None else purpose
-            await self._know(tag)
+            own = next((own for own in self._inner.tags if own.name == tag.name), None)
+            if own is None:
+                raise NotAllowed(f"{tag.name}: there is no such tag to write to", "take one of the controller's tags")
+            await self._know(own)
             verdict = self._policy.check(tag.name, value, self._now_ns(), self._history.get(tag.name, ()), meant)
             if isinstance(verdict, Denied):
                 raise NotAllowed(verdict.reason, verdict.mend)
             note = Noted(tag.name, value, self._now_ns(), written=True)
             try:
-                await self._inner.write(tag, value)
+                await self._inner.write(own, value)
             except (UsageError, DeviceRefused):
                 raise  # it had no effect
             except BaseException:
@@ -94,11 +98,8 @@ class GuardedController:
         if notes and self._now_ns() - notes[-1].at_ns < WINDOW_NS and tag.name not in self._unsure:
             return
         poll = await self._inner.poll()
-        own = next((own for own in self._inner.tags if own.name == tag.name), None)
-        if own is None:
-            return  # the write says what is wrong
         try:
-            value = decode(own, poll.values[list(self._inner.tags).index(own)])
+            value = decode(tag, poll.values[list(self._inner.tags).index(tag)])
         except InvalidData as error:
             raise DeviceError(f"{tag.name}: it must be read before it is changed: {error}", "try again") from error
         self._note(Noted(tag.name, value, self._now_ns(), written=False))

@@ -4,7 +4,7 @@ import re
 from collections import Counter
 from collections.abc import Iterator, Mapping
 
-from testbed.fieldbus.opcua_names import is_written_out
+from testbed.fieldbus.node_text import is_written_out
 from testbed.fieldbus.opcua_scan import Browsed, Variable
 from testbed.rig.draft import DraftTag, identity_words, plain, profile, tag_lines, toml
 

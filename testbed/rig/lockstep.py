@@ -107,7 +107,7 @@ async def simulate(
             device = modbus_reader(bench, port=await meddler.operator_port(plc.modbus.port), timeout=PATIENT_S)
             with operator_log(bench, clock, entropy, simulated=True) as log:
                 # Reading it back takes a scan, as it does a person.
-                await Operator("operator", log, device, bench.tags, bench.momentary, scan).write(tag, value)
+                await Operator("operator", log, device, device.tags, bench.momentary, scan).write(tag, value)
         while done < scans:
             await scan()
     finally:

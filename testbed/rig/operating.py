@@ -66,7 +66,7 @@ async def command(bench: Bench, who: str, tag: str, value: Value) -> str:
     check_real(bench)
     refuse_command(bench, SystemClock())
     arm_failpoints(bench.operator.name)
-    own = commanded(bench)
+    own = own_device(bench)
     device = own if bench.serves else GuardedController(own, policy_of(bench, None), SystemClock())
 
     async def pause() -> None:
@@ -76,7 +76,7 @@ async def command(bench: Bench, who: str, tag: str, value: Value) -> str:
         return await Operator(who, log, device, own.tags, bench.momentary, pause).write(tag, value)
 
 
-def commanded(bench: Bench) -> Controller:
+def own_device(bench: Bench) -> Controller:
     """The PLC, to be commanded: by the bench's own Modbus server, or the physical one itself where it is on none.
 
     An emulated PLC takes what its tags can hold, and a bridge what the write policy allows; who writes to a physical
@@ -86,11 +86,11 @@ def commanded(bench: Bench) -> Controller:
 
 
 class _OwnDevice(OwnPlc):
-    """By the bench's own Modbus server."""
+    """The PLC on the bench's own server."""
 
     def __init__(self, bench: Bench) -> None:
         self._modbus = modbus_reader(bench)
-        self.tags = bench.shown
+        self.tags = self._modbus.tags  # a bridge shows a tag of several units at another address than the box
         super().__init__(bench, self._modbus)
 
     async def poll(self) -> Poll:

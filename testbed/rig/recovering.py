@@ -5,13 +5,12 @@ from contextlib import ExitStack
 
 from testbed.core.clock import SystemClock
 from testbed.core.entropy import SystemEntropy
-from testbed.fieldbus.controller import Controller
 from testbed.guard.lease import refuse_reserved
 from testbed.guard.logged import LoggedController
 from testbed.guard.quarantine import lift, quarantined
 from testbed.guard.safe_state import Reached, reach_safe_state
 from testbed.rig.bench import Bench
-from testbed.rig.operating import commanded, operator_log
+from testbed.rig.operating import operator_log, own_device
 from testbed.rig.paths import Paths
 from testbed.rig.safety import lease_folder, person, safe_state_of
 
@@ -31,7 +30,7 @@ async def recover(bench: Bench, who: str) -> Reached | None:
         await asyncio.sleep(bench.plc.scan_ms / 1000)
 
     with ExitStack() as stack:
-        device: Controller = commanded(bench)
+        device = own_device(bench)
         if paths.log(bench.operator.name).is_file():
             log = stack.enter_context(operator_log(bench, clock, SystemEntropy(), simulated=False))
             logged = LoggedController(device, who, log, bench.momentary, lambda tag: tag.name in bench.heartbeats)

@@ -30,6 +30,7 @@ class Machine:
     silent: int = 0
     unread: dict[str, int] = field(default_factory=dict)
     written: list[tuple[str, Value]] = field(default_factory=list)
+    tags_written: list[Tag] = field(default_factory=list)
     polls: int = 0
     connects: int = 0
     connected: bool = False
@@ -62,6 +63,7 @@ class Machine:
             raise DeviceRefused(f"{tag.name}: exception 04")
         self.emulator.image.write(tag.name, value)
         self.written.append((tag.name, value))
+        self.tags_written.append(tag)
 
     async def close(self) -> None:
         self.connected = False

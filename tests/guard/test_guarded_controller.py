@@ -1,5 +1,6 @@
 """A guarded controller sends what is allowed, and of what is not nothing."""
 
+from dataclasses import replace
 from itertools import pairwise
 
 import pytest
@@ -43,6 +44,15 @@ async def test_nothing_is_sent_of_what_is_denied() -> None:
         assert raised.value.mend
         assert raised.value.exit_code == UsageError.exit_code
     assert (machine.written, machine.polls, machine.connects) == ([], 0, 0)
+
+
+async def test_a_tag_that_says_that_it_is_another_one_reaches_nothing_else() -> None:
+    machine = Machine()
+    one = guarded(machine, Rule(LEVEL.name, 0.5, 1.5))
+    await one.write(replace(MODE, name=LEVEL.name, type=LEVEL.type), 1.25)
+    assert machine.tags_written == [LEVEL]
+    with pytest.raises(NotAllowed, match="no such tag"):
+        await one.write(replace(LEVEL, name="spare.mine"), 1.0)
 
 
 async def test_one_write_may_be_for_more_than_the_others() -> None:

@@ -13,7 +13,7 @@ async def beat(file: Path) -> None:
     bench = load_bench(file)
     device = modbus_reader(bench)
     await device.connect()
-    watchdog = watchdog_of(bench, device, bench.tags, asyncio.sleep)
+    watchdog = watchdog_of(bench, device, device.tags, asyncio.sleep)
     assert watchdog is not None
     await watchdog.arm()
     print("armed", flush=True)
