@@ -31,7 +31,7 @@ def pytest_addoption(parser: pytest.Parser) -> None:
     """Each has a variable TESTBED_... as well, and most a key under [test] of the bench file."""
     group = parser.getgroup("testbed", "tests of a PLC")
     group.addoption("--bench", metavar="FILE", help="bench file (./bench.toml, else the packaged water cell)")
-    group.addoption("--profile", metavar="NAME", help="hardware profile in place of a bench file")
+    group.addoption("--profile", metavar="FILE", help="hardware profile, in place of a bench file")
     for name, text in (
         ("--require-hardware", "what is not there is a failure, not a skip"),
         ("--allow-physical", "tests may use a physical PLC"),

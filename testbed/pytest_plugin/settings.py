@@ -23,13 +23,13 @@ class Options(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class Asked:
-    """What command line and environment say; None where they do not. bench: None for the packaged one.
+    """What command line and environment say; None where they do not. bench: None for the packaged one; a hardware
+    profile is the bench file of a box.
 
     allow_physical, allow_writes: only who starts the tests can say so, never a file.
     """
 
     bench: Path | None
-    profile: str | None
     require_hardware: bool | None
     allow_physical: bool
     allow_writes: bool
@@ -68,12 +68,14 @@ def asked(options: Options, environment: Mapping[str, str] | None = None, here: 
         except ValueError as error:
             raise UsageError(f"{source} is {text!r}", str(error)) from None
 
-    bench = find("bench", Path)
+    bench, profile = find("bench", Path), find("profile", Path)
+    if bench is not None and profile is not None:
+        raise UsageError(f"a bench {bench} and a profile {profile}", "name one of them: a profile is a bench file too")
+    bench = bench or profile
     if bench is None and here.is_file():
         bench = here
     return Asked(
         bench=bench,
-        profile=find("profile", str),
         require_hardware=find("require_hardware", _yes),
         allow_physical=bool(find("allow_physical", _yes)),
         allow_writes=bool(find("allow_writes", _yes)),

@@ -67,6 +67,12 @@ def test_the_bench_file_of_the_folder_is_taken_where_none_is_named(tmp_path: Pat
     assert asked(Line(), {"TESTBED_BENCH": "third.toml"}, here).bench == Path("third.toml")
 
 
+def test_a_profile_is_taken_for_a_bench_file_and_only_one_of_them() -> None:
+    assert asked(Line(profile="box.toml"), {}, NOWHERE).bench == Path("box.toml")
+    with pytest.raises(UsageError, match="a profile"):
+        asked(Line(profile="box.toml", bench="bench.toml"), {}, NOWHERE)
+
+
 @pytest.mark.parametrize(
     ("options", "environment", "named"),
     [
