@@ -9,6 +9,9 @@ from testbed.core.finding import Finding, Layer, Verdict, What
 FAILURES = {
     "TestbedError": 3,
     "UsageError": 2,
+    "NotAllowed": 2,
+    "Quarantined": 3,
+    "LeaseError": 3,
     "StoreError": 3,
     "DeviceError": 3,
     "DeviceRefused": 3,

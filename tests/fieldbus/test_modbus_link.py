@@ -27,7 +27,7 @@ GOOD = holding({0: 1, 1: 2, 2: 3})
 VALUES = (b"\x00\x01", b"\x00\x02", b"\x00\x03")
 
 
-def controller(way: Transport, timeout: float = 0.4) -> ModbusController:
+def controller(way: Transport, timeout: float = 1.0) -> ModbusController:
     return ModbusController(TAGS, way, scan_tag=None, boot_tag=None, timeout=timeout)
 
 

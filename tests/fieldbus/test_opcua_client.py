@@ -435,7 +435,7 @@ async def test_polls_leave_nothing_behind(bench: Bench, reader: OpcUaReader) -> 
     try:
         await polls(200)
         before, _ = tracemalloc.get_traced_memory()
-        await polls(1000)
+        await polls(500)
         after, _ = tracemalloc.get_traced_memory()
     finally:
         tracemalloc.stop()

@@ -23,16 +23,16 @@ from testbed.rig.lockstep import Commands, simulate
 from testbed.rig.paths import Paths
 from testbed.store.sqlite import LogStore
 
-SCANS = 3600
+SCANS = 1200
 FEW = 30
 COMMANDS: Commands = {
     5: ("control.level_setpoint", 1.2),
     20: ("control.mode", 1),
-    400: ("manual.pump_speed", 55.5),
-    1000: ("control.mode", 2),
-    2000: ("estop.pressed", True),
-    2500: ("estop.pressed", False),
-    2501: ("control.reset", True),  # which the PLC takes back by itself
+    130: ("manual.pump_speed", 55.5),
+    330: ("control.mode", 2),
+    660: ("estop.pressed", True),
+    830: ("estop.pressed", False),
+    831: ("control.reset", True),  # which the PLC takes back by itself
 }
 """What the operator does, as far as a run goes."""
 
