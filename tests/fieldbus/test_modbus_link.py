@@ -27,7 +27,7 @@ GOOD = holding({0: 1, 1: 2, 2: 3})
 VALUES = (b"\x00\x01", b"\x00\x02", b"\x00\x03")
 
 
-def controller(way: Transport, timeout: float = 1.0) -> ModbusController:
+def controller(way: Transport, timeout: float = 0.4) -> ModbusController:
     return ModbusController(TAGS, way, scan_tag=None, boot_tag=None, timeout=timeout)
 
 
@@ -273,7 +273,7 @@ async def test_a_device_without_identification_has_empty_fields(code: int) -> No
         return bytes((0xAB, code)) if pdu[0] == 0x2B else await GOOD(pdu)
 
     async with device({1: none}) as served:
-        reader = controller(Tcp(LOCAL, served.port))
+        reader = controller(Tcp(LOCAL, served.port), timeout=5.0)
         await reader.connect()
         assert await reader.identify() == Identity()
         assert (await reader.poll()).values == VALUES
