@@ -10,6 +10,7 @@ from testbed.rig.bench import Bench, load_bench
 from testbed.rig.controllers import controller_of
 from testbed.rig.devices import device_of
 from testbed.rig.locks import role_names
+from testbed.rig.operating import own_device
 from testbed.rig.ports import listeners
 
 TCP = 'protocol = "modbus-tcp"\nhost = "192.168.0.10"'
@@ -91,6 +92,14 @@ modbus = {{ table = "input_register", address = 52, unit = {unit} }}
     bench = load(tmp_path, text(tags=tags, plc="bridge = true"))
     assert [(tag.unit_id, tag.modbus.address) for tag in bench.tags] == [(3, 52), (4, 52)]
     assert [(tag.unit_id, tag.modbus.address) for tag in bench.shown] == [(None, 0), (None, 2)]
+    # A command goes where the server has the tag; where the box has it, that server may have another one.
+    assert tuple(own_device(bench).tags) == bench.shown
+
+
+def test_a_box_that_the_bench_does_not_show_is_commanded_itself(tmp_path: Path) -> None:
+    bench = load(tmp_path, text())
+    assert tuple(own_device(bench).tags) == bench.tags
+    assert type(own_device(bench)) is type(device_of(bench))
 
 
 def test_a_tag_without_a_modbus_address_is_shown_at_a_free_one(tmp_path: Path) -> None:
