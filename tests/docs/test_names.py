@@ -34,7 +34,7 @@ def test_files_in_backticks_exist(name: str) -> None:
     """A name with a slash or an ending is a file, seen from the root or from testbed/; `.testbed/` is a bench's."""
     named = [one for one in in_backticks(text_of(name)) if re.fullmatch(r"[\w./-]+", one)]
     files = [one for one in named if re.search(r"\w/|\.(py|toml|md|json)$", one) and not one.startswith(("127.", "."))]
-    made = {"bench.toml", "trust.toml", "water-cell/gateway"}
+    made = {"bench.toml", "trust.toml", "manifest.json", "water-cell/gateway"}
     missing = [
         one for one in files if one not in made and not any((ROOT / at / one).exists() for at in ("", "testbed"))
     ]
