@@ -25,6 +25,7 @@ from testbed.store.sqlite import LogStore
 
 Outputs = Callable[[], tuple[float, ...]]
 _LOOK_BACK = 256
+_GAP, _MOST_GAP_S = "gap.limit", 60.0
 
 
 class Twin:
@@ -50,11 +51,17 @@ class Twin:
 
 
 class Beside:
-    """Runs the model on each scan that the line sees. A watcher of the line."""
+    """Runs the model on each scan that the line sees. A watcher of the line.
 
-    def __init__(self, bench: Bench, line: Line) -> None:
+    time_scale: how much faster than the wall the plant is. So much longer in plant time is what a wire may miss before
+    the model begins anew.
+    """
+
+    def __init__(self, bench: Bench, line: Line, time_scale: float = 1.0) -> None:
         self._model = registry.load(bench.twin.model)
         self._parameters = parameters_of(bench)
+        if _GAP in self._parameters and time_scale > 1.0:
+            self._parameters[_GAP] = min(self._parameters[_GAP] * time_scale, _MOST_GAP_S)
         self._read = readings_of(line.tags, self._model.INPUTS)
         self._state = self._model.initial(self._parameters)
         self._outputs: tuple[float, ...] | None = None
@@ -75,7 +82,8 @@ def twin_of(station: Station, turn: Turn) -> Twin:
     """The twin for one test."""
     if station.owned is None and is_held(station.bench, station.bench.twin.name):
         return _logged_twin(station.bench)
-    beside = Beside(station.bench, turn.line)
+    scale = 1.0 if station.in_process else station.settings.time_scale
+    beside = Beside(station.bench, turn.line, scale)
     turn.line.watchers.append(beside)
     turn.run(turn.line.pass_scans(1))
     return beside.twin

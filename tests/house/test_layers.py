@@ -39,6 +39,8 @@ BREAKS = (
     pytest.param("rig/bench.py", "import rich.table", "Screens: rich lives in cli", id="rich"),
     pytest.param("rig/evidence.py", "import pyarrow", "Parquet: pyarrow lives in outward", id="pyarrow"),
     pytest.param("rig/bench.py", "import pytest", "Tests: pytest lives in pytest_plugin", id="pytest"),
+    pytest.param("cli/status.py", "import pytest", "Tests: pytest lives in pytest_plugin", id="pytest"),
+    pytest.param("pytest_plugin/plugin.py", "import testbed.cli.main", FLOORS, id="face imports face"),
     pytest.param("attacks/target.py", "import sqlite3", "Databases: sqlite3 lives in store", id="sqlite3"),
 )
 
