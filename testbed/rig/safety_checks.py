@@ -97,8 +97,9 @@ def _does_not_fit(tag: "TagTable", value: object) -> str | None:
     """The mend where the tag cannot hold the value."""
     if tag.type == "bool":
         return None if isinstance(value, bool) else "write true or false"
-    if isinstance(value, bool) or not isinstance(value, int if tag.type in _INTEGERS else int | float):
-        return "write a whole number" if tag.type in _INTEGERS else "write a number"
+    whole = tag.type in _INTEGERS and (tag.scale, tag.offset) == (1.0, 0.0)
+    if isinstance(value, bool) or not isinstance(value, int if whole else int | float):
+        return "write a whole number" if whole else "write a number"
     if tag.range is not None and not tag.range[0] <= value <= tag.range[1]:
         return f"write a value from {tag.range[0]:g} to {tag.range[1]:g} {tag.unit}".rstrip()
     return None

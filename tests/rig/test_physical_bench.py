@@ -6,12 +6,14 @@ import pytest
 
 from testbed.core.errors import UsageError
 from testbed.core.tags import ModbusTable
+from testbed.guard.safe_state import Setting
 from testbed.rig.bench import Bench, load_bench
 from testbed.rig.controllers import controller_of
 from testbed.rig.devices import device_of
 from testbed.rig.locks import role_names
 from testbed.rig.operating import own_device
 from testbed.rig.ports import listeners
+from testbed.rig.safety import safe_state_of
 
 TCP = 'protocol = "modbus-tcp"\nhost = "192.168.0.10"'
 LEVEL = """\
@@ -185,3 +187,12 @@ def test_the_range_of_a_scaled_tag_is_in_its_unit(tmp_path: Path, limits: str, s
         return
     with pytest.raises(UsageError, match=r"does not fit into int16"):
         load(tmp_path, text(tags=tags))
+
+
+def test_the_safe_state_of_a_scaled_tag_is_in_its_unit(tmp_path: Path) -> None:
+    safety = '\n[safety]\nsafe_state = [{ tag = "tank.level", value = 0.25 }]\n'
+    writable = LEVEL + "writable = true\n"
+    bench = load(tmp_path, text(tags=writable) + safety)
+    assert safe_state_of(bench).settings == (Setting("tank.level", 0.25),)
+    with pytest.raises(UsageError, match="whole number"):
+        load(tmp_path, text(tags=writable.replace("scale = 0.01\n", "")) + safety)
