@@ -51,3 +51,33 @@ class Controller(Protocol):
     async def close(self) -> None:
         """Close the connection; closing twice is fine."""
         ...
+
+
+class Around:
+    """A controller around another one: it does as that one does, but for what a subclass does otherwise."""
+
+    def __init__(self, inner: Controller) -> None:
+        self._inner = inner
+
+    @property
+    def tags(self) -> Sequence[Tag]:
+        return self._inner.tags
+
+    @property
+    def repeats(self) -> int:
+        return self._inner.repeats
+
+    async def connect(self) -> None:
+        await self._inner.connect()
+
+    async def identify(self) -> Identity:
+        return await self._inner.identify()
+
+    async def poll(self) -> Poll:
+        return await self._inner.poll()
+
+    async def write(self, tag: Tag, value: Value) -> None:
+        await self._inner.write(tag, value)
+
+    async def close(self) -> None:
+        await self._inner.close()

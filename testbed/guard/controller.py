@@ -1,20 +1,18 @@
 """A controller that lets through only what the write policy allows."""
 
 import asyncio
-from collections.abc import Collection, Sequence
+from collections.abc import Collection
 
 from testbed.core.clock import Clock
 from testbed.core.errors import DeviceError, DeviceRefused, InvalidData, NotAllowed, UsageError
-from testbed.core.identity import Identity
 from testbed.core.tags import Tag, Value
-from testbed.fieldbus.controller import Controller
-from testbed.fieldbus.poll import Poll
+from testbed.fieldbus.controller import Around, Controller
 from testbed.fieldbus.registers import decode
 from testbed.guard.policy import WINDOW_NS, Denied, Noted, Policy, Purpose
 from testbed.guard.safe_state import Setting
 
 
-class GuardedController:
+class GuardedController(Around):
     """Any controller behind a policy: it reads as that one does, and writes what is allowed.
 
     purpose: what its writes are for; always: settings of the safe state, from which no policy keeps a machine. The time
@@ -30,8 +28,8 @@ class GuardedController:
         purpose: Purpose = Purpose.WRITE,
         always: Collection[Setting] = (),
     ) -> None:
+        super().__init__(inner)
         self._always = tuple(always)
-        self._inner = inner
         self._policy = policy
         self._clock = clock
         self._purpose = purpose
@@ -39,26 +37,6 @@ class GuardedController:
         self._history: dict[str, list[Noted]] = {}
         self._unsure: set[str] = set()
         self._one_write = asyncio.Lock()
-
-    @property
-    def tags(self) -> Sequence[Tag]:
-        return self._inner.tags
-
-    @property
-    def repeats(self) -> int:
-        return self._inner.repeats
-
-    async def connect(self) -> None:
-        await self._inner.connect()
-
-    async def identify(self) -> Identity:
-        return await self._inner.identify()
-
-    async def poll(self) -> Poll:
-        return await self._inner.poll()
-
-    async def close(self) -> None:
-        await self._inner.close()
 
     async def write(self, tag: Tag, value: Value, purpose: Purpose | None = None) -> None:
         """As `Controller.write`. Raises NotAllowed with nothing sent.

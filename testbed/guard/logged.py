@@ -1,12 +1,11 @@
 """A controller whose writes are commands: each is in the operator's log before it is sent, and its outcome after."""
 
-from collections.abc import Callable, Collection, Sequence
+from collections.abc import Callable, Collection
 
 from testbed.core.bodies import CONFIRMED, INTENDED, REFUSED, UNCONFIRMED, Command
 from testbed.core.errors import DeviceError, DeviceRefused
-from testbed.core.identity import Identity
 from testbed.core.tags import DataType, Tag, Value
-from testbed.fieldbus.controller import Controller
+from testbed.fieldbus.controller import Around, Controller
 from testbed.fieldbus.poll import Poll
 from testbed.fieldbus.registers import encode
 from testbed.fieldbus.source import held
@@ -14,7 +13,7 @@ from testbed.guard.operator import Sink
 from testbed.record.commands import command_text
 
 
-class LoggedController:
+class LoggedController(Around):
     """Any controller, written to by `who`. A write counts as confirmed once a later poll shows its value.
 
     momentary: tags that the PLC takes back by itself, confirmed when it took them; passes: tags whose writes are no
@@ -29,29 +28,12 @@ class LoggedController:
         momentary: Collection[str] = (),
         passes: Callable[[Tag], bool] = lambda _: False,
     ) -> None:
-        self._inner = inner
+        super().__init__(inner)
         self._who = who
         self._log = log
         self._momentary = frozenset(momentary)
         self._passes = passes
         self._pending: dict[str, tuple[str, bytes]] = {}
-
-    @property
-    def tags(self) -> Sequence[Tag]:
-        return self._inner.tags
-
-    @property
-    def repeats(self) -> int:
-        return self._inner.repeats
-
-    async def connect(self) -> None:
-        await self._inner.connect()
-
-    async def identify(self) -> Identity:
-        return await self._inner.identify()
-
-    async def close(self) -> None:
-        await self._inner.close()
 
     async def poll(self) -> Poll:
         poll = await self._inner.poll()

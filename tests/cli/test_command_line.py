@@ -18,30 +18,11 @@ from hypothesis import strategies as st
 from testbed.attacks.kinds import KINDS
 from testbed.rig import falsifying
 from testbed.rig.default import default_text
+from tests.cli.write_help import COMMANDS
 
 if TYPE_CHECKING:
     from tests.cli.conftest import Type
 
-COMMANDS = (
-    "init",
-    "up",
-    "status",
-    "tags",
-    "read",
-    "write",
-    "reserve",
-    "who",
-    "release",
-    "recover",
-    "verify",
-    "falsify",
-    "scan",
-    "doctor",
-    "demo",
-    "simulate",
-    "run",
-    "import",
-)
 HELP = Path(__file__).with_name("help.txt")
 
 

@@ -8,7 +8,6 @@ from pathlib import Path
 from testbed.cli.parser import parser
 
 COMMANDS = (
-    "",
     "init",
     "up",
     "status",
@@ -33,7 +32,7 @@ COMMANDS = (
 def main() -> None:
     os.environ["COLUMNS"] = "100"
     text = ""
-    for command in COMMANDS:
+    for command in ("", *COMMANDS):
         asked = [*command.split(), "--help"]
         out = io.StringIO()
         with contextlib.redirect_stdout(out), contextlib.suppress(SystemExit):
