@@ -7,7 +7,8 @@
     ├── LeaseError              exit 3   the bench is somebody else's, or no longer one's own: end what runs, reserve it
     ├── StoreError              exit 3   a log's folder or database is not in a state to go on from
     ├── DeviceError             exit 3   the PLC did not answer, or answered with an exception: retry with back-off
-    │   └── DeviceRefused       exit 3   it answered that it will not: do not retry unchanged
+    │   ├── DeviceRefused       exit 3   it answered that it will not: do not retry unchanged
+    │   └── TornPoll            exit 3   it answers, but a scan ended within each poll: poll again
     └── ChainError              exit 3   the node did not answer as a node should
         ├── NodeUnreachable     exit 3   no answer: unknown, never clean; retry
         └── Rejected            exit 3   the node or the contract refused a transaction: do not retry unchanged
@@ -62,6 +63,10 @@ class DeviceError(TestbedError):
 
 class DeviceRefused(DeviceError):
     """A PLC answered a request with an exception, so the request had no effect."""
+
+
+class TornPoll(DeviceError):
+    """A PLC answers, but goes on to another scan within each poll, so that nothing can be told of one scan."""
 
 
 class ChainError(TestbedError):

@@ -9,7 +9,7 @@ import asyncio
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from testbed.core.errors import DeviceError
+from testbed.core.errors import DeviceError, TornPoll
 from testbed.core.tags import Tag
 from testbed.fieldbus.modbus_answers import RawRead
 from testbed.fieldbus.modbus_link import Link, NoAnswer, Refused
@@ -220,7 +220,7 @@ async def ask(link: Link, read: Read, patience: float | None) -> Sequence[bytes]
 
 
 def _torn(unit: Unit, attempts: int) -> DeviceError:
-    return DeviceError(
+    return TornPoll(
         f"unit {unit.number}: a scan ended within each of {attempts} polls",
         "place the tags closer together so that fewer requests read them, or scan more slowly",
     )

@@ -13,7 +13,7 @@ from asyncua.ua.object_ids import ObjectIds
 from asyncua.ua.status_codes import StatusCodes
 from asyncua.ua.uaerrors import UaStatusCodeError
 
-from testbed.core.errors import DeviceError, DeviceRefused, TestbedError, UsageError
+from testbed.core.errors import DeviceError, DeviceRefused, TestbedError, TornPoll, UsageError
 from testbed.core.identity import Identity
 from testbed.core.tags import Tag, Value
 from testbed.fieldbus.node_text import is_written_out
@@ -180,7 +180,7 @@ class OpcUaReader:
                 self._number += 1
                 return poll
             self.repeats += 1
-        raise DeviceError(
+        raise TornPoll(
             f"{self._url}: a scan ended within each of {_ATTEMPTS} polls", "scan more slowly, or read fewer tags"
         )
 

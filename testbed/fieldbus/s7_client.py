@@ -8,7 +8,7 @@ import asyncio
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 
-from testbed.core.errors import DeviceError, DeviceRefused, InvalidData, UsageError
+from testbed.core.errors import DeviceRefused, InvalidData, TornPoll, UsageError
 from testbed.core.identity import Identity
 from testbed.core.tags import ByteOrder, DataType, Tag, Value
 from testbed.fieldbus.poll import Poll
@@ -126,7 +126,7 @@ class S7Controller:
             if values[len(own) :] == [own[place] for place in self._counters]:
                 return Poll(self._number(self._boot, own) or 0, self._number(self._scan, own), own, statuses)
             self.repeats += 1
-        raise DeviceError(
+        raise TornPoll(
             f"{self._channel.where}: a scan ended within each of {_ATTEMPTS} polls",
             "place the tags closer together so that fewer requests read them, or scan more slowly",
         )

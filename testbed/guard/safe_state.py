@@ -14,6 +14,8 @@ from testbed.fieldbus.source import held
 
 LOOK_S = 5.0
 """How long a setting may take to be read back, s."""
+_AGAIN_NS = 1_000_000_000
+"""How long until a setting that is read otherwise is sent again."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -97,7 +99,8 @@ async def reach_safe_state(
 
     controller: the machine itself, not behind a policy: whatever a test may not do, this must be possible. It is
     connected anew here, and left connected. pause: waits between two looks, a scan or so.
-    A write that fails does not keep the others from being sent; one that got no answer is sent again at each look.
+    A write that fails does not keep the others from being sent; one that got no answer is sent again at each look, and
+    one that is not read back each second.
     Never raises DeviceError: that is the outcome. Without a setting and an expectation nothing is known: UNKNOWN.
     """
     return await _Attempt(controller, safe, clock, pause).run()
@@ -114,6 +117,7 @@ class _Attempt:
         self._tags: Mapping[str, Tag] = {tag.name: tag for tag in controller.tags}
         self._places = {tag.name: place for place, tag in enumerate(controller.tags)}
         self._unsent = list(safe.settings)
+        self._sent_ns = 0
         self._values: dict[str, Value] = {}
         self._faults: list[str] = []
         self._connected = False  # a connection that a test was torn away from is begun anew
@@ -139,12 +143,24 @@ class _Attempt:
                 unread = any(look.value is None for look in looks) or not looks
                 outcome = Outcome.UNKNOWN if unread else Outcome.NOT_REACHED
                 return Reached(outcome, looks, tuple(self._faults), took_s)
+            await self._send_again(looks)
             await self._pause()
+
+    async def _send_again(self, looks: Sequence[Look]) -> None:
+        """A write may have been lost behind whoever took it. What is read otherwise is sent again each second."""
+        wrong = {look.tag for look in looks if look.value is not None and not look.holds}
+        lost = [one for one in self._safe.settings if one.tag in wrong and one.tag not in self._safe.momentary]
+        if lost and not self._unsent and self._clock.monotonic_ns() - self._sent_ns >= _AGAIN_NS:
+            await self._write(lost)
 
     async def _send(self) -> None:
         """Send what was not sent yet, in order; what got no answer stays."""
         unsent, self._unsent = self._unsent, []
-        for setting in unsent:
+        await self._write(unsent)
+
+    async def _write(self, settings: Sequence[Setting]) -> None:
+        self._sent_ns = self._clock.monotonic_ns()
+        for setting in settings:
             try:
                 if not await self._connect():
                     self._unsent.append(setting)

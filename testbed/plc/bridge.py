@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping, Sequence
 
-from testbed.core.errors import DeviceError, DeviceRefused, InvalidData, UsageError
+from testbed.core.errors import DeviceError, DeviceRefused, InvalidData, TornPoll, UsageError
 from testbed.core.tags import Tag, Value
 from testbed.fieldbus.controller import Controller
 from testbed.fieldbus.poll import Poll
@@ -12,6 +12,8 @@ from testbed.plc.image import ProcessImage
 NOT_ASKED = 0x00A50000
 """OPC UA StatusCode GoodNoData (OPC 10000-4, section 7.39.2): the tag's scan class was not due in this poll."""
 
+MOST_TORN = 50
+"""Polls in a row that no scan contained, before what is shown is too old to be shown."""
 _SEVERITY = 0xC000_0000
 """The bits of a StatusCode that say Uncertain or Bad (OPC 10000-4, section 7.39.1)."""
 
@@ -20,7 +22,8 @@ class Bridge:
     """An image source before a controller: each step hands on what was written, and shows one poll.
 
     tags: as the servers show them; values are those of the controller's tags of the same names. A tag that could not be
-    read is in no snapshot until it is read again. *refused*: writes that the PLC did not take.
+    read is in no snapshot until it is read again. *refused*: writes that the PLC did not take;
+    *torn*: polls in a row that no scan contained.
     """
 
     def __init__(self, tags: Sequence[Tag], controller: Controller) -> None:
@@ -28,6 +31,7 @@ class Bridge:
         self._image = ProcessImage(tags, {}, whole=False)
         self._connected = False
         self.polls = 0
+        self.torn = 0
         self.refused = 0
         self.problem = "the PLC was not asked yet"
 
@@ -50,18 +54,29 @@ class Bridge:
         self._image.write_all(values)
 
     async def step(self) -> None:
-        """Hand on what was written, then poll. Raises DeviceError: every tag is lost then, the next step connects."""
+        """Hand on what was written, then poll. Raises DeviceError: every tag is lost then, the next step connects.
+
+        What was written and not handed on by then is dropped: it must not move the machine once that is back. A poll
+        that no scan contained leaves what is shown as it is.
+        """
         try:
             if not self._connected:
                 await self._controller.connect()
                 self._connected = True
             await self._hand_on(self._image.take_writes())
-            self._show(await self._controller.poll())
+            try:
+                self._show(await self._controller.poll())
+            except TornPoll:
+                self.torn += 1
+                if self.torn >= MOST_TORN:
+                    raise
+                return
         except DeviceError as error:
             self.problem = error.problem
             await self.close()
             raise
         self.polls += 1
+        self.torn = 0
 
     async def close(self) -> None:
         """Leave the PLC; every tag is lost."""

@@ -15,6 +15,7 @@ FAILURES = {
     "StoreError": 3,
     "DeviceError": 3,
     "DeviceRefused": 3,
+    "TornPoll": 3,
     "ChainError": 3,
     "NodeUnreachable": 3,
     "Rejected": 3,

@@ -29,6 +29,8 @@ class Machine:
     refuses: set[str] = field(default_factory=set)
     silent: int = 0
     unread: dict[str, int] = field(default_factory=dict)
+    forgets: int = 0
+    """Writes from now on that are taken and come to nothing, as behind a bridge that loses its PLC."""
     written: list[tuple[str, Value]] = field(default_factory=list)
     tags_written: list[Tag] = field(default_factory=list)
     polls: int = 0
@@ -61,7 +63,10 @@ class Machine:
         self._answer("no answer")
         if tag.name in self.refuses:
             raise DeviceRefused(f"{tag.name}: exception 04")
-        self.emulator.image.write(tag.name, value)
+        if self.forgets:
+            self.forgets -= 1
+        else:
+            self.emulator.image.write(tag.name, value)
         self.written.append((tag.name, value))
         self.tags_written.append(tag)
 

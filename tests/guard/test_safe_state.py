@@ -49,6 +49,19 @@ async def test_it_is_not_reached_before_it_was_read() -> None:
     assert reached.took_s > 0.2
 
 
+async def test_a_write_that_was_taken_and_came_to_nothing_is_sent_again() -> None:
+    machine = await running()
+    machine.forgets = 2
+    assert (await reach(machine)).reached
+    assert machine.written == [("control.mode", 0)] * 3
+    # Its twin forgets every one.
+    machine = await running()
+    machine.forgets = 1_000
+    reached = await reach(machine)
+    assert reached.outcome is Outcome.NOT_REACHED
+    assert 3 <= len(machine.written) <= 6  # once a second, no flood
+
+
 async def test_the_order_is_kept() -> None:
     machine = Machine()
     settings = (Setting("control.reset", True), Setting("control.mode", 1), Setting("control.mode", 0))

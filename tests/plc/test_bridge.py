@@ -5,7 +5,7 @@ from dataclasses import replace
 
 import pytest
 
-from testbed.core.errors import DeviceError, UsageError
+from testbed.core.errors import DeviceError, TornPoll, UsageError
 from testbed.core.tags import Tag, Value
 from testbed.fieldbus.modbus_client import ModbusController
 from testbed.fieldbus.modbus_server import ModbusServer
@@ -13,8 +13,9 @@ from testbed.fieldbus.modbus_transports import Tcp
 from testbed.fieldbus.opcua_client import OpcUaReader
 from testbed.fieldbus.opcua_security import Security
 from testbed.fieldbus.opcua_server import OpcUaServer
+from testbed.fieldbus.poll import Poll
 from testbed.fieldbus.registers import as_read, decode
-from testbed.plc.bridge import Bridge
+from testbed.plc.bridge import MOST_TORN, Bridge
 from testbed.plc.emulator import Emulator
 from testbed.rig.bench import load_bench
 
@@ -116,6 +117,45 @@ async def test_a_lost_plc_has_no_values_takes_no_writes_and_comes_back(box: Box)
         await by_opcua.close()
         await opcua.stop()
         await modbus.stop()
+        await bridge.close()
+
+
+class Restless(ModbusController):
+    """Of a PLC that scans faster than it can be polled, while `torn` says so."""
+
+    torn = 0
+
+    async def poll(self) -> Poll:
+        poll = await super().poll()
+        if self.torn:
+            self.torn -= 1
+            raise TornPoll("a scan ended within each poll")
+        return poll
+
+
+async def test_a_poll_that_no_scan_contained_takes_nothing_away(box: Box) -> None:
+    controller = Restless(TAGS, Tcp(HOST, await box.on()))
+    bridge = Bridge(TAGS, controller)
+    try:
+        await bridge.step()
+        before = bridge.snapshot()
+        assert before
+        controller.torn = MOST_TORN - 1
+        bridge.write(SETPOINT.name, 1.5)
+        for _ in range(MOST_TORN - 1):
+            await bridge.step()
+        assert bridge.snapshot() == before
+        box.emulator.scan()
+        assert box.emulator.image.snapshot()[SETPOINT.name] == 1.5  # what was written went on all the same
+        await bridge.step()
+        assert bridge.snapshot()[SETPOINT.name] == 1.5
+        controller.torn = MOST_TORN
+        for _ in range(MOST_TORN - 1):
+            await bridge.step()
+        with pytest.raises(TornPoll):
+            await bridge.step()
+        assert not bridge.snapshot()
+    finally:
         await bridge.close()
 
 
