@@ -9,8 +9,10 @@ import pytest
 from testbed.core.errors import TestbedError
 from testbed.core.measurement import Capture, Measurement
 from testbed.core.run import Case, Ended, SafeState
+from testbed.pytest_plugin.settings import IN_PROCESS, Settings
 from testbed.pytest_plugin.station import Station
 from testbed.pytest_plugin.turn import Turn
+from testbed.rig.bench import Bench
 from testbed.rig.evidence import EvidenceWriter, recover_broken_runs
 from testbed.rig.run_facts import facts_of
 
@@ -71,13 +73,18 @@ class _Kept:
         return f"{where}: {kept.problem}" if kept.problem else where
 
 
+def finish_broken_runs(bench: Bench, settings: Settings) -> None:
+    """Write the reports of runs that were killed. Who has the bench open holds the operator's log, so it comes first."""
+    if settings.evidence_dir is not None:
+        recover_broken_runs(bench, settings.evidence_dir, simulated=settings.by == IN_PROCESS)
+
+
 def begin_evidence(station: Station, config: pytest.Config) -> Keeping:
-    """The evidence of a run that begins now. Runs that were broken off before are finished first."""
+    """The evidence of a run that begins now."""
     folder, bench = station.settings.evidence_dir, station.bench
     if folder is None:
         return NO_EVIDENCE
     simulated = station.in_process
-    recover_broken_runs(bench, folder, simulated=simulated)
     seed = station.settings.seed if station.owned is not None else None
     facts = facts_of(bench, station.settings.by, station.identity, seed=seed, tests=config.rootpath)
     return _Kept(EvidenceWriter.open(bench, folder, facts, simulated=simulated))

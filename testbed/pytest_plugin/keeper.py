@@ -9,7 +9,7 @@ from typing import NoReturn
 import pytest
 
 from testbed.core.errors import DeviceError, TestbedError
-from testbed.pytest_plugin.evidence import NO_EVIDENCE, Keeping, begin_evidence
+from testbed.pytest_plugin.evidence import NO_EVIDENCE, Keeping, begin_evidence, finish_broken_runs
 from testbed.pytest_plugin.marks import Kept, missing, settings_of
 from testbed.pytest_plugin.settings import Asked, Settings, asked, is_physical, settled
 from testbed.pytest_plugin.signals import Signals
@@ -152,8 +152,13 @@ class Keeper:
         bench, settings = self.bench, self.settings
         path = self._asked.bench if self._asked else None
         try:
+            finish_broken_runs(bench, settings)
             station = Station(bench, path, settings, self._config.rootpath, self._signals.end_now)
-            self._evidence = begin_evidence(station, self._config)
+            try:
+                self._evidence = begin_evidence(station, self._config)
+            except BaseException:
+                station.close()
+                raise
         except DeviceError as error:
             if is_physical(bench):
                 self._absent = f"the PLC of bench {bench.name} does not answer: {error.problem}"
