@@ -74,7 +74,7 @@ class _Kept:
 
 
 def finish_broken_runs(bench: Bench, settings: Settings) -> None:
-    """Write the reports of runs that were killed. Who has the bench open holds the operator's log, so it comes first."""
+    """Write the reports of runs that were killed: before the bench is opened, which takes the operator's log."""
     if settings.evidence_dir is not None:
         recover_broken_runs(bench, settings.evidence_dir, simulated=settings.by == IN_PROCESS)
 
