@@ -1,16 +1,14 @@
-"""Tags a second through the OPC UA driver, the log off: against a bare client of the library that decodes the same.
+"""Tags a second through the OPC UA driver, and through the gateway's log: against a bare client that decodes the same.
 
 Our server is in a process of its own, and both clients ask it for the same nodes in one request, with their source
 timestamps; ours for the scan counter twice, and the restart counter. What comes is numbers at the end, for both. Most
-of the time goes into the server, so the second ratio is that of the clients' own processor time for each tag.
+of the time goes into the server; what the clients cost by themselves is in the last columns.
 """
 
 import asyncio
 import logging
 import tempfile
 import time
-from collections.abc import Awaitable, Callable
-from contextlib import AsyncExitStack
 from pathlib import Path
 
 from asyncua import ua
@@ -21,20 +19,15 @@ from asyncua.ua.attribute_ids import AttributeIds
 from testbed.fieldbus.opcua_client import OpcUaReader
 from testbed.fieldbus.opcua_security import Security
 from testbed.fieldbus.opcua_server import APPLICATION_URI
-from testbed.fieldbus.registers import decoder_of
 from testbed.keys.application import load_application
 from testbed.keys.certificates import keep_certificate
 from testbed.keys.trust import TrustList
-from tests.bench.measure import SERVE, numbers, of, serving, table
+from tests.bench.measure import SERVE, numbers, serving, table
+from tests.bench.polling import HEADING, against, cells
 
 COUNTS = (100, 1000)
-ROUNDS = 7
-SECONDS = 0.5
-TARGET = 0.85
 CLIENT_URI = "urn:attestbed:reader"
 NAMESPACE = "urn:attestbed:cell"
-
-Read = Callable[[], Awaitable[list[object]]]
 
 
 def main() -> None:
@@ -49,14 +42,14 @@ def main() -> None:
         for count in COUNTS:
             with serving(SERVE, "still", str(count), name) as server:
                 for secured in (False, True):
-                    rows += asyncio.run(measured(count, server.port, folder, secured))
-        table(("tags of one poll, read and decoded", "bare asyncua", "ours", f"ours / bare, at least {TARGET}"), *rows)
+                    name_of = f"{count:,}, {'SignAndEncrypt' if secured else 'None'}"
+                    rows.append((name_of, *asyncio.run(measured(count, server.port, folder, secured))))
+    table(("tags a second, by tags in a poll", *HEADING), *rows)
 
 
-async def measured(count: int, port: int, folder: Path, secured: bool) -> list[tuple[str, ...]]:
-    """Tags a second, and a second of the client's processor time."""
-    async with AsyncExitStack() as stack:
-        theirs = await stack.enter_async_context(Bare(port, folder, secured))
+async def measured(count: int, port: int, folder: Path, secured: bool) -> tuple[str, ...]:
+    """The cells of one row."""
+    async with Bare(port, folder, secured) as theirs:
         index = await theirs.get_namespace_index(NAMESPACE)
         tags = numbers(count)
         parameters = ua.ReadParameters()
@@ -67,25 +60,12 @@ async def measured(count: int, port: int, folder: Path, secured: bool) -> list[t
         own = load_application(folder / "client.der", folder / "client.pem")
         security = Security.secured(own, TrustList.load(folder / "server.der")) if secured else Security.none()
         reader = OpcUaReader(tags, url(port), namespace=NAMESPACE, security=security, timeout=10.0)
-        await reader.connect()
-        stack.push_async_callback(reader.close)
-        decode = decoder_of(reader.tags)
 
         async def by_the_library() -> list[object]:
             values = await theirs.uaclient.read(parameters)
             return [value.Value.Value if value.Value is not None else None for value in values]
 
-        async def by_ours() -> list[object]:
-            return list(decode((await reader.poll()).values))
-
-        assert await by_the_library() == await by_ours() == [1, 1, *[0.5] * count]
-        taken = [(await rate(by_the_library, len(tags)), await rate(by_ours, len(tags))) for _ in range(ROUNDS + 1)][1:]
-    first, second = zip(*taken, strict=True)
-    way = "SignAndEncrypt" if secured else "None"
-    return [
-        (f"{count:,}, {way}, {name}", *of([one[at] for one in first], [one[at] for one in second]).cells())
-        for at, name in enumerate(("a second", "a second of processor"))
-    ]
+        return cells(await against(by_the_library, reader), len(tags))
 
 
 class Bare:
@@ -114,15 +94,6 @@ class Bare:
 def url(port: int) -> str:
     """Of the server."""
     return f"opc.tcp://127.0.0.1:{port}/attestbed"
-
-
-async def rate(read: Read, count: int) -> tuple[float, float]:
-    """Tags a second, and a second of processor time."""
-    polls, started, used = 0, time.perf_counter(), time.process_time()
-    while (seconds := time.perf_counter() - started) < SECONDS:
-        await read()
-        polls += 1
-    return polls * count / seconds, polls * count / (time.process_time() - used)
 
 
 if __name__ == "__main__":

@@ -1,15 +1,14 @@
 """The S7 controller against python-snap7's two clients, in front of python-snap7's server in another process.
 
-Tags a second, read and decoded: a hundred numbers that stand together, and a hundred in five places of two data
-blocks. The bare clients read the same bytes (the scattered ones by read_multi_vars) and decode them by one
-struct. Behind each rate of a peer stands ours / peer, measured in turn with it.
+Tags a second, read and decoded, and through the gateway's log: a hundred numbers that stand together, and a hundred in
+five places of two data blocks. The bare clients read the same bytes (the scattered ones by read_multi_vars) and decode
+them by one struct. Client blocks its thread and asks for all ranges at once; AsyncClient, like ours, leaves the thread
+to others while it waits, and asks for one range after another.
 """
 
 import asyncio
 import struct
-import time
 from collections.abc import Sequence
-from functools import partial
 from pathlib import Path
 
 from snap7.async_client import AsyncClient
@@ -17,14 +16,13 @@ from snap7.client import Client
 from snap7.type import Area
 
 from testbed.core.tags import DataType, ModbusAddress, ModbusTable, Tag
-from testbed.fieldbus.registers import decoder_of
 from testbed.fieldbus.s7_client import S7Controller
-from tests.bench.measure import compare, serving, table
+from tests.bench.measure import serving, table
+from tests.bench.polling import HEADING, against, cells
 
 SERVE = Path(__file__).parents[1] / "fieldbus" / "serve_s7.py"
 LOCAL = "127.0.0.1"
 NUMBERS = 100
-POLLS = 300
 TOGETHER = ((1, 0, 4 * NUMBERS),)
 APART = ((1, 0, 80), (1, 100, 80), (1, 200, 80), (1, 300, 80), (3, 0, 80))
 """Data block, first byte, bytes."""
@@ -35,67 +33,50 @@ def main() -> None:
     rows = []
     with serving(SERVE, "still") as server:
         for name, spans in (("together", TOGETHER), ("in 5 places", APART)):
-            ours = partial(controller, server.port, spans)
             for peer, measure in (("AsyncClient", awaited), ("Client", blocking)):
-                (found,) = compare(partial(measure, server.port, spans), ours)
-                rows.append((f"{NUMBERS} tags {name}, {peer}", *found.cells()))
-    table(("poll and decode, tags", "snap7", "ours", "ours / it"), *rows)
+                rows.append((f"{NUMBERS} tags {name}, {peer}", *asyncio.run(measure(server.port, spans))))
+    table(("tags a second", *HEADING), *rows)
 
 
-def controller(port: int, spans: Sequence[tuple[int, int, int]]) -> float:
-    """Tags a second of ours."""
+def controller(port: int, spans: Sequence[tuple[int, int, int]]) -> S7Controller:
+    """Ours."""
     tags = [
         Tag(f"n{db}.{at}", DataType.FLOAT32, "", 0, 1, False, ModbusAddress(ModbusTable.HOLDING_REGISTER, 0), "", s7=s7)
         for db, start, size in spans
         for at in range(start, start + size, 4)
         for s7 in (f"DB{db}.DBD{at}",)
     ]
-
-    async def run() -> float:
-        one = S7Controller(tags, LOCAL, port, None, None, gap=0)
-        decoded = decoder_of(one.tags)
-        await one.connect()
-        started = time.perf_counter()
-        for _ in range(POLLS):
-            if len(decoded((await one.poll()).values)) != NUMBERS:
-                raise RuntimeError("a value is missing")
-        took = time.perf_counter() - started
-        await one.close()
-        return POLLS * NUMBERS / took
-
-    return asyncio.run(run())
+    return S7Controller(tags, LOCAL, port, None, None, gap=0)
 
 
-def awaited(port: int, spans: Sequence[tuple[int, int, int]]) -> float:
-    """Tags a second of python-snap7's asynchronous client, which asks for one range after another."""
+async def awaited(port: int, spans: Sequence[tuple[int, int, int]]) -> tuple[str, ...]:
+    """The cells of a row: python-snap7's asynchronous client."""
+    client = AsyncClient()
+    await client.connect(LOCAL, 0, 1, port)
+    wanted, layout = _wanted(spans)
 
-    async def run() -> float:
-        client = AsyncClient()
-        await client.connect(LOCAL, 0, 1, port)
-        wanted, layout = _wanted(spans)
-        started = time.perf_counter()
-        for _ in range(POLLS):
-            _, blocks = await client.read_multi_vars(wanted)
-            layout.unpack(b"".join(blocks))
-        took = time.perf_counter() - started
-        await client.disconnect()
-        return POLLS * NUMBERS / took
+    async def read() -> Sequence[object]:
+        _, blocks = await client.read_multi_vars(wanted)
+        return layout.unpack(b"".join(blocks))
 
-    return asyncio.run(run())
+    found = await against(read, controller(port, spans))
+    await client.disconnect()
+    return cells(found, NUMBERS)
 
 
-def blocking(port: int, spans: Sequence[tuple[int, int, int]]) -> float:
-    """Tags a second of its blocking client, which asks for all ranges at once."""
+async def blocking(port: int, spans: Sequence[tuple[int, int, int]]) -> tuple[str, ...]:
+    """The cells of a row: its blocking client."""
     client = Client()
     client.connect(LOCAL, 0, 1, port)
     wanted, layout = _wanted(spans)
-    started = time.perf_counter()
-    for _ in range(POLLS):
+
+    async def read() -> Sequence[object]:
         _, blocks = client.read_multi_vars(wanted)
-        layout.unpack(b"".join(bytes(block) for block in blocks))
-    took = time.perf_counter() - started
+        return layout.unpack(b"".join(bytes(block) for block in blocks))
+
+    found = await against(read, controller(port, spans))
     client.disconnect()
-    return POLLS * NUMBERS / took
+    return cells(found, NUMBERS)
 
 
 def _wanted(spans: Sequence[tuple[int, int, int]]) -> tuple[list[dict[str, object]], struct.Struct]:
