@@ -20,14 +20,15 @@ from testbed.verify.verdict import Report
 ROLES = ("gateway", "twin")
 OWN = {"twin-record": "twin", "source-record": "gateway"}
 """Those that are about one log only."""
+EVERYWHERE = ("value", "delete", "tile", "chain")
+"""Those that are tried at the first and at the last record as well; `make deep PART=falsify` tries all of them there."""
 
 CASES = [
     pytest.param(kind, role, place, id=f"{kind}-{role}-{place.value}")
     for kind in KINDS
     for role in ROLES
     for place in Place
-    # A log has one slot.
-    if OWN.get(kind, role) == role and (kind != "slot" or place is Place.MIDDLE)
+    if OWN.get(kind, role) == role and (kind in EVERYWHERE or place is Place.MIDDLE)
 ]
 
 

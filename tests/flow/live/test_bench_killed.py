@@ -6,42 +6,13 @@ import os
 import re
 import signal
 from contextlib import suppress
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from testbed.rig.bench import load_bench
 from testbed.rig.locks import held_roles
 
 if TYPE_CHECKING:
-    from tests.flow.live.conftest import LiveBench, MakeBench, Up
-
-
-def test_each_role_is_killed_in_turn(make_bench: MakeBench, recorded: LiveBench) -> None:
-    bench = make_bench("bench", recorded)
-    up = bench.up()
-    status = up.wait_for(lambda status: status["states"] and status["roles"]["anchor"].get("state") == "running")
-    for role in ("gateway", "reader", "twin", "chain", "node", "anchor", "plc"):
-        status = _killed_and_well_again(up, role, status)
-    assert up.end() == 0, up.said()
-    end = bench.status()
-    assert [name for name, log in end["logs"].items() if log["size"] < status["logs"][name]["size"]] == []
-    bench.genuine()
-
-
-def _killed_and_well_again(up: Up, role: str, before: dict[str, Any]) -> dict[str, Any]:
-    """Kill one process, and wait until states, what follows from them, and anchors of both grow again."""
-    pid = up.pids[role]
-    os.kill(pid, signal.SIGKILL)
-    up.wait_for(lambda _: up.pids[role] != pid)
-    status = up.wait_for(
-        lambda now: all(
-            now["logs"][log][key] > before["logs"][log][key]
-            for log in ("gateway", "reader", "twin")
-            for key in ("size", "anchored")
-        )
-    )
-    # Its own node the chain role starts again by itself.
-    assert up.said().count(f"role {role} ended (signal 9)") == (role != "node"), up.said()
-    return status
+    from tests.flow.live.conftest import LiveBench, MakeBench
 
 
 def test_all_is_killed_and_the_chain_is_built_again(make_bench: MakeBench, recorded: LiveBench) -> None:
