@@ -20,7 +20,8 @@ from testbed.core.tags import Tag
 from testbed.fieldbus.modbus_client import ModbusController
 from testbed.fieldbus.modbus_transports import Tcp, Transport
 from testbed.fieldbus.registers import decoder_of
-from tests.bench.bench_drivers import FLOATS, LOCAL, REGISTERS, TAGS, ways_of
+from tests.bench.bench_drivers import FLOATS, REGISTERS, TAGS, ways_of
+from tests.bench.bench_gateway import LOCAL
 from tests.bench.measure import SERVE, percentile, processor_s, serving, table
 from tests.bench.polling import COMMIT_NS, logged
 

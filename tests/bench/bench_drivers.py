@@ -2,8 +2,8 @@
 
 100 registers in one read, against a bare pymodbus client that reads and decodes the same by the same transport; the
 server is in another process. On the serial line, a pair of pseudo-terminals, which have no line time, both clients keep
-the silence of 1.75 ms that the standard asks for between two frames; it is most of what is seen there. On a real line
-of 115,200 baud the frames of one such poll would take 20 ms. What the clients cost by themselves is in the last columns.
+the silence of 1.75 ms that the standard asks for between two frames: it is most of what is seen there. On a real line of
+115,200 baud the frames of one such poll would take 20 ms. What the clients cost by themselves is in the last columns.
 """
 
 import asyncio
