@@ -1,11 +1,12 @@
-"""From a write on the wire to the twin's record of it, and what the whole bench costs, on a live bench.
+"""From a change on the PLC to the twin's record of it, and what the whole bench costs, on a live bench.
 
-A set-point is written over Modbus; the time runs until the twin's log holds a record whose input shows it. Most of it
-is waiting: for the scan that takes the write in, for the gateway's poll, for the twin's look. The three run beside each
-other at periods that divide each other, so in one run each waits for the next for the same time again and again, and
-another run may have other figures; the last line says what the periods allow. The processor time is that of every
-process of the bench, the development node and the supervisor among them; the PLC has 50 tags, which both readers read,
-by Modbus and by OPC UA. LATENCY_S says how long to measure.
+A set-point is written over Modbus into a PLC of SCAN_MS; the time runs until the twin's log holds a record whose input
+shows it. Most of it is waiting: for the scan that takes the write in, for the gateway's poll, for its commit, for the
+twin's look; *the periods* are the mean and the worst of these waits, with no work between. They run beside each other
+at periods that divide each other, so in one run each waits for the next for the same time again and again, and another
+run may have other figures. *missed* are scans that the gateway did not see; it cannot see all that are shorter than its
+poll. The processor time is that of every process of the bench, the development node and the supervisor among them; the
+PLC has 50 tags, which both readers read, by Modbus and, at 50 ms, by OPC UA. LATENCY_S says how long each row takes.
 """
 
 import asyncio
@@ -39,47 +40,60 @@ from testbed.rig.paths import Paths
 from testbed.store.sqlite import LogStore
 from tests.bench.measure import percentile, processor_s, table
 
-SECONDS = float(os.environ.get("LATENCY_S", "60"))
+SECONDS = float(os.environ.get("LATENCY_S", "20"))
+SCAN_MS = 10
+POLLS_MS = ((10, 50), (10, 10), (50, 50), (100, 50))
+"""Poll period, and the least time between two commits. The default of a bench file is a commit each 50 ms."""
 TAGS = 50
 PATIENCE_S = 60.0
 LOOK_S = 0.002
 TAG = "control.level_setpoint"
 
 
+Times = tuple[float, float, float]
+
+
 def main() -> None:
     """Print the tables."""
-    with tempfile.TemporaryDirectory() as folder, ready(Path(folder)) as bench, up(bench) as supervisor:
-        begun = time.monotonic()
-        wait_for_a_state(bench)
-        first = time.monotonic() - begun
-        pids = {"supervisor": supervisor, **wait_until_it_runs(bench)}
-        used, started = {name: processor_s(pid) for name, pid in pids.items()}, time.perf_counter()
-        taken = asyncio.run(measure(bench))
-        seconds = time.perf_counter() - started
-        shares = {name: (processor_s(pid) - used[name]) / seconds for name, pid in pids.items()}
-    rows = []
-    names = ("write to state received", "state received to twin record", "write to twin record")
-    for name, column in zip(names, zip(*taken, strict=True), strict=True):
-        rows.append((name, *(f"{1000 * percentile(column, share):.0f} ms" for share in (50, 99))))
-    scan, poll, look = bench.plc.scan_ms, bench.gateway.period_ms, min(50, bench.gateway.period_ms)
-    rows.append(("the periods alone: mean, worst", f"{(scan + poll + look) / 2:.0f} ms", f"{scan + poll + look} ms"))
-    table((f"{len(taken)} writes", "p50", "p99"), *rows)
-    total = sum(shares.values())
-    table(
-        (f"share of a core, {len(bench.tags)} tags, {seconds:.0f} s at {scan} ms", ""),
-        *((name, f"{100 * share:.1f} %") for name, share in shares.items()),
-        ("all", f"{100 * total:.1f} %"),
-    )
-    print(f"(the first state was on disk {first:.1f} s after `testbed up`)")
+    rows, loads = [], []
+    for poll_ms, commit_ms in POLLS_MS:
+        taken, shares, facts = run(poll_ms, commit_ms)
+        name, look = f"{poll_ms} ms, commit {commit_ms} ms", min(50, poll_ms)
+        cells = [
+            " ".join(f"{1000 * percentile(column, share):.0f}" for share in (50, 99))
+            for column in zip(*taken, strict=True)
+        ]
+        # A state waits for no commit where the poll is slower than those are.
+        worst = SCAN_MS + poll_ms + (commit_ms if commit_ms > poll_ms else 0) + look
+        states, missed = (int(facts[key]) for key in ("states", "missed"))
+        rows.append((name, str(len(taken)), *cells, f"{worst / 2:.0f} {worst}", f"{missed} of {states + missed}"))
+        loads.append((name, *(f"{100 * share:.0f} %" for share in (*shares.values(), sum(shares.values())))))
+    parts = ("change to state received", "to twin record", "change to twin record", "the periods: mean worst")
+    table((f"scan {SCAN_MS} ms; p50 p99, ms; poll each", "writes", *parts, "scans missed"), *rows)
+    table((f"share of a core, {TAGS} tags", *shares, "all"), *loads)
 
 
-async def measure(bench: Bench) -> list[tuple[float, float, float]]:
+def run(poll_ms: int, commit_ms: int) -> tuple[list[Times], dict[str, float], dict[str, Any]]:
+    """The times of each write, shares of a core by process, and what the gateway says of itself at the end."""
+    with tempfile.TemporaryDirectory() as folder, ready(Path(folder), poll_ms, commit_ms) as bench:
+        with up(bench) as supervisor:
+            wait_for_a_state(bench)
+            pids = {"supervisor": supervisor, **wait_until_it_runs(bench)}
+            used, started = {name: processor_s(pid) for name, pid in pids.items()}, time.perf_counter()
+            taken = asyncio.run(measure(bench))
+            seconds = time.perf_counter() - started
+            shares = {name: (processor_s(pid) - used[name]) / seconds for name, pid in pids.items()}
+            facts = _status(bench.data / bench.gateway.name / "status.json")
+        return taken, shares, facts
+
+
+async def measure(bench: Bench) -> list[Times]:
     """Write, wait for the twin, write again, at random instants; the three times of each, s."""
     tag = next(tag for tag in bench.tags if tag.name == TAG)
     place = bench.tags.index(tag)
     modbus, paths = bench.plc.modbus, Paths(bench.data)
     chance = random.Random(1)
-    found: list[tuple[float, float, float]] = []
+    found: list[Times] = []
     client = ModbusController(bench.tags, Tcp(modbus.host, modbus.port), modbus.unit)
     await client.connect()
     with (
@@ -126,11 +140,14 @@ def _state(source: LogStore, index: int) -> State:
 
 
 @contextmanager
-def ready(folder: Path) -> Iterator[Bench]:
-    """The water cell with spare memory, on free ports, made ready."""
+def ready(folder: Path, poll_ms: int, commit_ms: int) -> Iterator[Bench]:
+    """The water cell with spare memory, on free ports, at these periods, made ready."""
     text = default_text()
     spare = "".join(map(spare_tag, range(TAGS - text.count("[[plc.tag]]"))))
     text = text.replace("[[reader]]", f"{spare}[[reader]]", 1)
+    # The first reader is the gateway.
+    for key, number in (("scan_ms", SCAN_MS), ("period_ms", poll_ms), ("commit_ms", commit_ms)):
+        text = re.sub(rf"^{key} = \d+", f"{key} = {number}", text, count=1, flags=re.MULTILINE)
     port = re.compile(r"^port = \d+", re.MULTILINE)
     ports = iter(free_ports(len(port.findall(text))))
     file = folder / "bench.toml"

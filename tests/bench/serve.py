@@ -78,7 +78,7 @@ class Units(TcpStation):
 
     def answer(self, frame: Frame, may_write: bool) -> bytes | None:
         found = super().answer(frame._replace(unit=1), may_write)
-        return None if found is None else encode_frame(frame.transaction, frame.unit, found[HEADER.size:])
+        return None if found is None else encode_frame(frame.transaction, frame.unit, found[HEADER.size :])
 
 
 async def numbers_of_units(count: int) -> None:

@@ -21,7 +21,7 @@ ROLES = ("gateway", "twin")
 OWN = {"twin-record": "twin", "source-record": "gateway"}
 """Those that are about one log only."""
 EVERYWHERE = ("value", "delete", "tile", "chain")
-"""Those that are tried at the first and at the last record as well; `make deep PART=falsify` tries all of them there."""
+"""Those that are tried at the first and the last record as well; `make deep PART=falsify` does it with all of them."""
 
 CASES = [
     pytest.param(kind, role, place, id=f"{kind}-{role}-{place.value}")
