@@ -1,15 +1,19 @@
 """A controller that lets through only what the write policy allows."""
 
 import asyncio
-from collections.abc import Collection
+from collections.abc import Collection, Iterable, Iterator
+from contextlib import suppress
 
 from testbed.core.clock import Clock
-from testbed.core.errors import DeviceError, DeviceRefused, InvalidData, NotAllowed, UsageError
+from testbed.core.errors import DeviceRefused, InvalidData, NotAllowed, UsageError
 from testbed.core.tags import Tag, Value
 from testbed.fieldbus.controller import Around, Controller
-from testbed.fieldbus.registers import decode
+from testbed.fieldbus.poll import Poll
+from testbed.fieldbus.registers import decode, encode
+from testbed.fieldbus.source import held
 from testbed.guard.policy import WINDOW_NS, Denied, Noted, Policy, Purpose
 from testbed.guard.safe_state import Setting
+from testbed.guard.stop import GOOD_NO_DATA
 
 
 class GuardedController(Around):
@@ -29,14 +33,26 @@ class GuardedController(Around):
         always: Collection[Setting] = (),
     ) -> None:
         super().__init__(inner)
-        self._always = tuple(always)
+        self._always = tuple(_as_held(inner.tags, always))
         self._policy = policy
         self._clock = clock
         self._purpose = purpose
         self._epoch_ns = clock.now_ns() - clock.monotonic_ns()
         self._history: dict[str, list[Noted]] = {}
         self._unsure: set[str] = set()
+        self._seen: dict[str, Value] = {}
         self._one_write = asyncio.Lock()
+
+    async def poll(self) -> Poll:
+        poll = await self._inner.poll()
+        for tag, raw, status in zip(self._inner.tags, poll.values, poll.statuses, strict=True):
+            if raw is None and status == GOOD_NO_DATA:
+                continue  # not due: it holds what it held
+            try:
+                self._seen[tag.name] = decode(tag, raw)
+            except InvalidData:
+                self._seen.pop(tag.name, None)
+        return poll
 
     async def write(self, tag: Tag, value: Value, purpose: Purpose | None = None) -> None:
         """As `Controller.write`. Raises NotAllowed with nothing sent.
@@ -45,18 +61,21 @@ class GuardedController(Around):
         Where the policy limits how fast the tag may change, and what it holds is not known, it is read first.
         """
         async with self._one_write:
-            if Setting(tag.name, value) in self._always:
-                await self._inner.write(tag, value)
-                return
             meant = self._purpose if purpose is None else purpose
             own = next((own for own in self._inner.tags if own.name == tag.name), None)
             if own is None:
                 raise NotAllowed(f"{tag.name}: there is no such tag to write to", "take one of the controller's tags")
+            if any(wanted in self._always for wanted in _as_held((own,), (Setting(tag.name, value),))):
+                self._unsure.add(tag.name)  # what it holds is not what was noted
+                self._seen.pop(tag.name, None)
+                await self._inner.write(own, value)
+                return
             await self._know(own)
             verdict = self._policy.check(tag.name, value, self._now_ns(), self._history.get(tag.name, ()), meant)
             if isinstance(verdict, Denied):
                 raise NotAllowed(verdict.reason, verdict.mend)
             note = Noted(tag.name, value, self._now_ns(), written=True)
+            self._seen.pop(tag.name, None)  # until it is read again
             try:
                 await self._inner.write(own, value)
             except (UsageError, DeviceRefused):
@@ -75,12 +94,11 @@ class GuardedController(Around):
         notes = self._history.get(tag.name, ())
         if notes and self._now_ns() - notes[-1].at_ns < WINDOW_NS and tag.name not in self._unsure:
             return
-        poll = await self._inner.poll()
-        try:
-            value = decode(tag, poll.values[list(self._inner.tags).index(tag)])
-        except InvalidData as error:
-            raise DeviceError(f"{tag.name}: it must be read before it is changed: {error}", "try again") from error
-        self._note(Noted(tag.name, value, self._now_ns(), written=False))
+        await self.poll()
+        if tag.name not in self._seen:
+            # No DeviceError: the link is well, and the other tags must not be lost for it.
+            raise NotAllowed(f"{tag.name}: it must be read before it is changed, and it cannot be", "try again")
+        self._note(Noted(tag.name, self._seen[tag.name], self._now_ns(), written=False))
         self._unsure.discard(tag.name)
 
     def _note(self, note: Noted) -> None:
@@ -92,3 +110,12 @@ class GuardedController(Around):
 
     def _now_ns(self) -> int:
         return self._epoch_ns + self._clock.monotonic_ns()
+
+
+def _as_held(tags: Iterable[Tag], settings: Iterable[Setting]) -> Iterator[tuple[str, bytes]]:
+    """Settings as the PLC holds them: 0.1 comes back from a wire as what a float32 makes of it."""
+    by_name = {tag.name: tag for tag in tags}
+    for one in settings:
+        with suppress(KeyError, UsageError, InvalidData):  # what cannot be written at all is refused elsewhere
+            tag = by_name[one.tag]
+            yield one.tag, encode(tag, held(tag, one.value))

@@ -8,8 +8,11 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from testbed.core.errors import DeviceError, DeviceRefused, NotAllowed, UsageError
+from testbed.fieldbus.source import float32
 from testbed.guard.controller import GuardedController
-from testbed.guard.policy import Policy, Purpose, Rule, everything
+from testbed.guard.policy import Policy, Purpose, Rule, everything, nothing
+from testbed.guard.safe_state import Setting
+from testbed.guard.stop import GOOD_NO_DATA
 from tests.guard.machines import BY_NAME, TAGS, Machine
 
 LEVEL, MODE = BY_NAME["control.level_setpoint"], BY_NAME["control.mode"]
@@ -116,9 +119,22 @@ async def test_a_refused_write_moved_nothing() -> None:
 async def test_what_cannot_be_read_is_not_changed() -> None:
     machine = Machine(unread={LEVEL.name: 0x80310000})
     one = guarded(machine, Rule(LEVEL.name, 0.0, 2.0, change_per_s=0.25))
-    with pytest.raises(DeviceError, match="must be read before"):
+    with pytest.raises(NotAllowed, match="must be read before"):  # no DeviceError: a bridge would let go of all tags
         await one.write(LEVEL, 1.0)
     assert machine.written == []
+
+
+async def test_what_is_not_due_holds_what_was_read_last_until_somebody_writes_it() -> None:
+    machine = Machine()  # its set-point is 1.0
+    one = guarded(machine, Rule(LEVEL.name, 0.0, 2.0, change_per_s=0.25))
+    await one.poll()
+    machine.unread = {LEVEL.name: GOOD_NO_DATA}
+    with pytest.raises(NotAllowed, match="a change of"):
+        await one.write(LEVEL, 1.5)
+    await one.write(LEVEL, 1.25)
+    machine.clock.advance(2 * 10**9)
+    with pytest.raises(NotAllowed, match="must be read before"):
+        await one.write(LEVEL, 1.0)
 
 
 async def test_setting_the_clock_lets_nobody_write_sooner_or_longer() -> None:
@@ -152,3 +168,25 @@ async def test_within_any_second_the_machine_moves_no_further_than_it_may(steps:
     for at, _ in taken:
         moves = [abs(now[1] - before[1]) for before, now in pairwise(taken) if at <= now[0] < at + 10**9]
         assert sum(moves) <= 0.5
+
+
+async def test_the_safe_state_gets_through_as_a_wire_brings_it() -> None:
+    machine = Machine()
+    one = GuardedController(machine, nothing(), machine.clock, always=(Setting(LEVEL.name, 0.1), Setting(MODE.name, 0)))
+    await one.write(LEVEL, float32(0.1))  # what comes out of a register is not 0.1
+    await one.write(MODE, 0)
+    for tag, value in ((LEVEL, 0.1001), (MODE, 1)):
+        with pytest.raises(NotAllowed):
+            await one.write(tag, value)
+    assert machine.written == [(LEVEL.name, float32(0.1)), (MODE.name, 0)]
+
+
+async def test_after_the_safe_state_a_tag_moves_from_there() -> None:
+    machine = Machine()  # its set-point is 1.0
+    policy = Policy((Rule(LEVEL.name, 0.0, 2.0, change_per_s=0.25),))
+    one = GuardedController(machine, policy, machine.clock, always=(Setting(LEVEL.name, 0.0),))
+    await one.write(LEVEL, 1.125)
+    await one.write(LEVEL, 0.0)
+    await machine.scan()
+    with pytest.raises(NotAllowed):
+        await one.write(LEVEL, 1.125)
