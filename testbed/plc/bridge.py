@@ -22,7 +22,8 @@ class Bridge:
     """An image source before a controller: each step hands on what was written, and shows one poll.
 
     tags: as the servers show them; values are those of the controller's tags of the same names. A tag that could not be
-    read is in no snapshot until it is read again. *refused*: writes that the PLC did not take;
+    read is in no snapshot until it is read again. *refused*: writes that the PLC did not take; *lost*: those that
+    waited or were on their way when the PLC was lost: nobody knows that it has them, and they are not sent later;
     *torn*: polls in a row that no scan contained.
     """
 
@@ -33,6 +34,7 @@ class Bridge:
         self.polls = 0
         self.torn = 0
         self.refused = 0
+        self.lost = 0
         self.problem = "the PLC was not asked yet"
 
     def snapshot(self) -> Mapping[str, Value]:
@@ -81,18 +83,21 @@ class Bridge:
     async def close(self) -> None:
         """Leave the PLC; every tag is lost."""
         self._connected = False
-        self._image.take_writes()
+        self.lost += len(self._image.take_writes())
         self._image.publish({})
         await self._controller.close()
 
     async def _hand_on(self, writes: Mapping[str, Value]) -> None:
         tags = {tag.name: tag for tag in self._controller.tags}
-        for name, value in writes.items():
+        for sent, (name, value) in enumerate(writes.items(), 1):
             try:
                 await self._controller.write(tags[name], value)
             except (DeviceRefused, UsageError) as error:
                 self.refused += 1
                 self.problem = error.problem
+            except DeviceError:
+                self.lost += len(writes) - sent + 1  # what became of this one nobody knows
+                raise
 
     def _show(self, poll: Poll) -> None:
         before = self._image.snapshot()

@@ -61,7 +61,9 @@ class ProcessImage:
             if self._waiting + len(taken) > MOST_PENDING:
                 raise DeviceError(f"{self._waiting} values wait for a scan", "wait for the PLC, or start its scan")
             self._waiting += len(taken)
-            self._pending.update(taken)
+            for name, value in taken.items():
+                self._pending.pop(name, None)  # what was written last comes last: a bridge sends it in this order
+                self._pending[name] = value
 
     def take_writes(self) -> dict[str, Value]:
         """What was written since the last call; for the scan alone."""

@@ -6,6 +6,7 @@ from dataclasses import replace
 import pytest
 
 from testbed.core.errors import DeviceError, TornPoll, UsageError
+from testbed.core.identity import Identity
 from testbed.core.tags import Tag, Value
 from testbed.fieldbus.modbus_client import ModbusController
 from testbed.fieldbus.modbus_server import ModbusServer
@@ -202,3 +203,44 @@ async def test_one_tag_that_cannot_be_read_does_not_take_the_others_along(box: B
         await whole.close()
         await modbus.stop()
         await bridge.close()
+
+
+class Falling:
+    """A controller in this process that takes so many writes and is gone then."""
+
+    tags, repeats = TAGS, 0
+
+    def __init__(self, takes: int) -> None:
+        self.takes = takes
+        self.written: list[tuple[str, Value]] = []
+
+    async def connect(self) -> None: ...
+    async def close(self) -> None: ...
+
+    async def identify(self) -> Identity:
+        return Identity("nobody", "box")
+
+    async def poll(self) -> Poll:
+        return Poll(0, None, tuple(None for _ in TAGS), tuple(BAD_NO_COMMUNICATION for _ in TAGS), None)
+
+    async def write(self, tag: Tag, value: Value) -> None:
+        if len(self.written) == self.takes:
+            raise DeviceError("gone")
+        self.written.append((tag.name, value))
+
+
+async def test_what_is_written_last_is_sent_last_and_what_is_lost_is_counted() -> None:
+    box = Falling(2)
+    bridge = Bridge(TAGS, box)
+    await bridge.step()
+    for name, value in (("control.mode", 2), ("manual.pump_speed", 0.0), ("control.mode", 0)):
+        bridge.write(name, value)
+    await bridge.step()
+    assert box.written == [("manual.pump_speed", 0.0), ("control.mode", 0)]
+    for name in ("control.mode", "manual.pump_speed", "manual.valve_position"):
+        bridge.write(name, 1)
+    with pytest.raises(DeviceError):
+        await bridge.step()
+    assert (bridge.lost, bridge.refused, dict(bridge.snapshot())) == (3, 0, {})
+    await bridge.step()
+    assert len(box.written) == 2  # nothing is sent late

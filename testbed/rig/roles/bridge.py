@@ -37,4 +37,9 @@ class BridgeRole:
         await self.bridge.close()
 
     def facts(self) -> Facts:
-        return {"polls": self.bridge.polls, "refused": self.bridge.refused, "modbus": self._servers.modbus.port}
+        return {
+            "polls": self.bridge.polls,
+            "refused": self.bridge.refused,
+            "lost": self.bridge.lost,
+            "modbus": self._servers.modbus.port,
+        }
