@@ -73,10 +73,15 @@ class _Kept:
         return f"{where}: {kept.problem}" if kept.problem else where
 
 
-def finish_broken_runs(bench: Bench, settings: Settings) -> None:
-    """Write the reports of runs that were killed: before the bench is opened, which takes the operator's log."""
-    if settings.evidence_dir is not None:
-        recover_broken_runs(bench, settings.evidence_dir, simulated=settings.by == IN_PROCESS)
+def finish_broken_runs(bench: Bench, settings: Settings) -> str:
+    """Finish runs that were broken off before; what a person must know, or "".
+
+    Before this run opens the bench: it holds the operator's log from then on, and they could not be logged.
+    """
+    if settings.evidence_dir is None:
+        return ""
+    kept = recover_broken_runs(bench, settings.evidence_dir, simulated=settings.by == IN_PROCESS)
+    return "\n".join(f"evidence of a broken run in {one.folder}: {one.problem or 'written now'}" for one in kept)
 
 
 def begin_evidence(station: Station, config: pytest.Config) -> Keeping:

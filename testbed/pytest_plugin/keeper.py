@@ -8,9 +8,9 @@ from typing import NoReturn
 
 import pytest
 
-from testbed.core.errors import DeviceError, TestbedError
+from testbed.core.errors import DeviceError, TestbedError, UsageError
 from testbed.pytest_plugin.evidence import NO_EVIDENCE, Keeping, begin_evidence, finish_broken_runs
-from testbed.pytest_plugin.marks import Kept, missing, settings_of
+from testbed.pytest_plugin.marks import Kept, check_settings, missing, settings_of
 from testbed.pytest_plugin.settings import Asked, Settings, asked, is_physical, settled
 from testbed.pytest_plugin.signals import Signals
 from testbed.pytest_plugin.station import Station
@@ -32,6 +32,7 @@ class Keeper:
         self._absent = ""
         self._kept: list[Kept] = []
         self._evidence: Keeping = NO_EVIDENCE
+        self._earlier = ""
         self._fresh = True
         self._own = 0
 
@@ -80,11 +81,17 @@ class Keeper:
         self.check(item)
         station = self._open()
         try:
+            check_settings(item, station.line.tags)  # before the machine is touched
+            turn = Turn(item.nodeid, station.loop, station.line, (self._evidence,), self._end_run)
+            kept = [Kept(turn, mark) for mark in item.iter_markers("limits")]
+        except UsageError as error:
+            raise pytest.fail.Exception(str(error), pytrace=False) from None  # the test's fault: the bench is well
+        try:
             if station.owned is not None:
                 self._make_new(station)
-            turn = Turn(item.nodeid, station.loop, station.line, (self._evidence,), self._end_run)
+            turn.begin()
             self._own = len(station.line.watchers)
-            self._kept = [Kept(turn, mark) for mark in item.iter_markers("limits")]
+            self._kept = kept
             station.line.watchers.extend(self._kept)
             if item.get_closest_marker("destructive") is not None:
                 station.start_watchdog()
@@ -129,8 +136,9 @@ class Keeper:
                     said = str(error)
                 station.close()
             self._signals.restore()
-            said = self._evidence.close(exit_status, station.must_end) or said
-        return said
+            closed = self._evidence.close(exit_status, station.must_end)
+            said = "\n".join(filter(None, (said, closed)))  # that the machine is not safe must not be lost
+        return "\n".join(filter(None, (self._earlier, said)))
 
     def _load(self) -> None:
         if self._broken is not None:
@@ -152,7 +160,7 @@ class Keeper:
         bench, settings = self.bench, self.settings
         path = self._asked.bench if self._asked else None
         try:
-            finish_broken_runs(bench, settings)
+            self._earlier = self._earlier or finish_broken_runs(bench, settings)
             station = Station(bench, path, settings, self._config.rootpath, self._signals.end_now)
             try:
                 self._evidence = begin_evidence(station, self._config)

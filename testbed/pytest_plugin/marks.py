@@ -1,13 +1,14 @@
 """The markers: what a test needs, and what must hold while it runs."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 
 import pytest
 
 from testbed.core.errors import UsageError
 from testbed.core.measurement import Outcome
-from testbed.core.tags import Value
+from testbed.core.tags import Tag, Value
+from testbed.fieldbus.source import held
 from testbed.guard.safe_state import SafeState, Setting
 from testbed.pytest_plugin.measuring import LimitsBroken, limits_of, room, sentence
 from testbed.pytest_plugin.picture import picture
@@ -15,6 +16,8 @@ from testbed.pytest_plugin.sample import Sample
 from testbed.pytest_plugin.settings import Settings, is_physical
 from testbed.pytest_plugin.turn import Turn, check_unit
 from testbed.rig.bench import Bench
+
+_EXAMPLE = 'write limits("tank2.level", 0.1, 1.5, "m")'
 
 
 def missing(item: pytest.Item, bench: Bench, settings: Settings) -> str:
@@ -53,11 +56,27 @@ def settings_of(item: pytest.Item) -> SafeState | None:
     return SafeState(tuple(found)) if found else None
 
 
+def check_settings(item: pytest.Item, tags: Sequence[Tag]) -> None:
+    """Raises UsageError for a marker `safe_state` that could not be written."""
+    by_name = {tag.name: tag for tag in tags}
+    safe = settings_of(item)
+    for one in () if safe is None else safe.settings:
+        tag = by_name.get(one.tag)
+        if tag is None or not tag.writable:
+            what = "there is no such tag" if tag is None else "it cannot be written"
+            writable = ", ".join(tag.name for tag in tags if tag.writable)
+            raise UsageError(f"the marker safe_state with {one.tag}: {what}", f"these can: {writable}")
+        held(tag, one.value)
+
+
 class Kept:
     """One marker `limits`, watching. The first scan that breaks it ends what is waited for, and fails the test."""
 
     def __init__(self, turn: Turn, mark: pytest.Mark) -> None:
-        tag, low, high, unit = _arguments(*mark.args, **mark.kwargs)
+        try:
+            tag, low, high, unit = _arguments(*mark.args, **mark.kwargs)
+        except TypeError:
+            raise UsageError("the marker limits takes a tag, low, high and unit", _EXAMPLE) from None
         self._turn = turn
         self._tag = turn.line.tag(tag)
         check_unit(self._tag, unit, needed=True)

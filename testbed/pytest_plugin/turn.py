@@ -4,7 +4,7 @@ from collections import Counter
 from collections.abc import Callable, Coroutine
 from typing import Any, NoReturn, Protocol, TypeVar
 
-from testbed.core.errors import UsageError
+from testbed.core.errors import TestbedError, UsageError
 from testbed.core.measurement import Capture, Limits, Measurement, Outcome
 from testbed.core.tags import DataType, Tag
 from testbed.pytest_plugin.line import Line, MustEnd
@@ -33,11 +33,17 @@ class Turn:
         self.line = line
         self.measurements: list[Measurement] = []
         self.captures: list[Capture] = []
-        self.begun_s = 0.0 if line.last is None else line.last.time_s
+        self.begun_s = 0.0
         self._loop = loop
         self._sinks = sinks
         self._end_run = end_run
         self._names: Counter[str] = Counter()
+        self.begin()
+
+    def begin(self) -> None:
+        """The test's time counts from the newest scan on."""
+        last = self.line.last
+        self.begun_s = 0.0 if last is None else last.time_s
 
     def run(self, work: Coroutine[Any, Any, _T]) -> _T:
         """Do it in the loop of the wires."""
@@ -46,6 +52,8 @@ class Turn:
             return self._loop.run(work)
         except MustEnd as error:
             self._end_run(str(error))
+        except TestbedError as error:
+            raise error.with_traceback(None) from None  # a person needs its words, and their own line
 
     def name(self, wanted: str) -> str:
         """The name, with a number behind it where the test has used it before: "level", "level #2"."""
