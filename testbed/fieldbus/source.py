@@ -69,6 +69,8 @@ def held(tag: Tag, value: Value) -> Value:
             value = float(value)
         except OverflowError:
             value = math.inf
+        except (TypeError, ValueError):
+            raise UsageError(f"{tag.name}: {value!r} is no number", "write a number") from None
         if tag.type is DataType.FLOAT32 and not tag.scaled:
             # The limits are rounded as well, or a value at a limit such as 0.1 would be out of range.
             value, low, high = float32(value), float32(low), float32(high)

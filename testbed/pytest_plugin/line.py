@@ -76,6 +76,7 @@ class Line:
 
     def tag(self, name: str) -> Tag:
         """The tag of that name. Raises UsageError with those that there are."""
+        __tracebackhide__ = True
         if name not in self.places:
             raise UsageError(f"there is no tag {name!r}", f"the tags are {', '.join(self.places)}")
         return self.tags[self.places[name]]

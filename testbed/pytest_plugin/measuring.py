@@ -194,6 +194,7 @@ def sentence(one: Measurement) -> str:
 
 def equal_to(value: Value, tolerance: float) -> Limits:
     """Limits around a value; exact where there is no tolerance."""
+    __tracebackhide__ = True
     if tolerance < 0.0:
         raise UsageError(f"tolerance {tolerance:g}", "give a tolerance of 0 or more")
     return limits_of(value - tolerance, value + tolerance) if tolerance else Limits(equal=value)
@@ -201,7 +202,10 @@ def equal_to(value: Value, tolerance: float) -> Limits:
 
 def limits_of(low: float | None, high: float | None, for_s: float = 0.0) -> Limits:
     """Limits as a test writes them. Raises UsageError where nothing could keep them."""
+    __tracebackhide__ = True
     try:
         return Limits(low, high, for_s=for_s)
+    except TypeError:
+        raise UsageError(f"limits {low!r} and {high!r}", "write numbers") from None
     except ValueError as error:
         raise UsageError(str(error), "write the lower limit first") from None

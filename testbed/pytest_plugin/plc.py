@@ -50,6 +50,7 @@ class Plc:
 
     def wait_until(self, tag: str) -> WaitUntil:
         """A condition to wait for: `.above(0.9, "m", limit=60)`. Raises NotInTime where it does not come true."""
+        __tracebackhide__ = True
         return WaitUntil(self._turn, tag)
 
     def let_pass(self, seconds: float) -> None:

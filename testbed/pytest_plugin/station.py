@@ -21,7 +21,7 @@ from testbed.guard.quarantine import quarantine
 from testbed.guard.safe_state import Reached, SafeState, reach_safe_state
 from testbed.guard.stop import stop_of
 from testbed.guard.watchdog import Watchdog
-from testbed.pytest_plugin.line import PATIENCE_S, Line, MustEnd
+from testbed.pytest_plugin.line import CONFIRM_S, PATIENCE_S, Line, MustEnd
 from testbed.pytest_plugin.loop import Loop
 from testbed.pytest_plugin.reach import reach
 from testbed.pytest_plugin.sample import Sample
@@ -158,6 +158,17 @@ class Station:
             self._wrote = True
             self.loop.run(watchdog.arm())
             self._watchdog, self._beating = watchdog, self.loop.begin(watchdog.run())
+            self._must_be_armed(limit_ms)
+
+    def _must_be_armed(self, limit_ms: int) -> None:
+        """A bridge takes what its policy denies without a word: nobody is to believe in a watchdog that sleeps."""
+        name = self.bench.safety.watchdog_limit
+        place = self.line.places[name]
+        if self.loop.run(self.line.until(lambda sample: sample.values[place] == limit_ms, CONFIRM_S)) is None:
+            last = self.line.last
+            shown = None if last is None else last.values[place]
+            what = f"the watchdog is not armed: {name} shows {shown!r}, and {limit_ms} was written"
+            raise NotSafe(what, f"allow {self.bench.safety.watchdog} and {name} in the write policy of the bridge")
 
     def stop_watchdog(self) -> None:
         """After the safe state: the beats end, and the watchdog is switched off."""

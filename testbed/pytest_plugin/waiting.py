@@ -31,6 +31,7 @@ class WaitUntil:
     """A condition that is about to be waited for. limit: s; for_s: how long it must hold without a break, s."""
 
     def __init__(self, turn: Turn, tag: str) -> None:
+        __tracebackhide__ = True
         self._turn = turn
         self._tag = turn.line.tag(tag)
 

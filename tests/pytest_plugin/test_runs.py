@@ -255,3 +255,46 @@ def test_evidence_of_a_test_has_its_measurements_and_captures(inner: Runs) -> No
 
 def test_every_worker_has_a_bench_of_its_own_in_process(inner: Runs) -> None:
     inner(TWO + "def test_three(plc): plc['control.mode'] = 2\n", "-n", "2").assert_outcomes(passed=3)
+
+
+FAULTY = [
+    ("limits('tank2.level', 5, 1, 'm')", "*limits from 5 to 1*"),
+    ("limits('tank2.level', 0, 'x', 'm')", "*limits 0 and 'x'*"),
+    ("limits('tank2.level', 0, 1, 'cm')", "*limits in cm, the tag is in m*"),
+    ("limits('tank2.levle', 0, 1, 'm')", "*there is no tag 'tank2.levle'*"),
+    ("limits()", "*the marker limits takes a tag*"),
+    ("safe_state({'nope': 0})", "*safe_state with nope: there is no such tag*"),
+    ("safe_state({'tank2.level': 0})", "*safe_state with tank2.level: it cannot be written*"),
+    ("safe_state({'control.level_setpoint': 'x'})", "*'x' is no number*"),
+    ("safe_state(5)", "*the marker safe_state without its settings*"),
+]
+
+
+def test_a_faulty_marker_is_the_fault_of_its_test_and_the_bench_stays_well(inner: Runs) -> None:
+    tests = "".join(f"@pytest.mark.{mark}\ndef test_{n}(plc): pass\n" for n, (mark, _) in enumerate(FAULTY))
+    result = inner("import pytest\n" + tests + "def test_well(plc): plc['control.mode'] = 2\n")
+    result.assert_outcomes(passed=1, errors=len(FAULTY))
+    for _, said in FAULTY:
+        result.stdout.fnmatch_lines([said])
+
+
+@pytest.mark.parametrize(
+    "line",
+    [
+        "plc['tank2.levle']",
+        "plc.wait_until('tank2.levle')",
+        "plc['control.level_setpoint'] = 99",
+        "plc['control.level_setpoint'] = 'x'",
+        "plc['tank2.level'] = 1.0",
+        "measure('tank2.level').within(2, 1, 'm')",
+        "measure('tank2.level').within('x', 1, 'm')",
+        "measure('tank2.level').equals(1, 'm', tolerance=-1)",
+    ],
+)
+def test_a_mistake_is_shown_at_the_line_of_the_test_and_not_within_the_plugin(inner: Runs, line: str) -> None:
+    result = inner(f"def test_one(plc, measure):\n    {line}\n")
+    result.assert_outcomes(failed=1)
+    said = result.stdout.str()
+    assert "mend: " in said
+    assert "testbed/" not in said
+    assert "concurrent" not in said
