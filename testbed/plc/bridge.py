@@ -24,11 +24,15 @@ class Bridge:
     tags: as the servers show them; values are those of the controller's tags of the same names. A tag that could not be
     read is in no snapshot until it is read again. *refused*: writes that the PLC did not take; *lost*: those that
     waited or were on their way when the PLC was lost: nobody knows that it has them, and they are not sent later;
-    *torn*: polls in a row that no scan contained.
+    *torn*: polls in a row that no scan contained. deadband: by tag, in its unit; a change that is not more is not
+    shown, and what is logged is what a reader of the PLC itself reads.
     """
 
-    def __init__(self, tags: Sequence[Tag], controller: Controller) -> None:
+    def __init__(
+        self, tags: Sequence[Tag], controller: Controller, deadband: Mapping[str, float] | None = None
+    ) -> None:
         self._controller = controller
+        self._deadband = dict(deadband or {})
         self._image = ProcessImage(tags, {}, whole=False)
         self._connected = False
         self.polls = 0
@@ -107,7 +111,12 @@ class Bridge:
                 shown[tag.name] = before[tag.name]
             elif raw is not None and not status & _SEVERITY:
                 try:
-                    shown[tag.name] = decode(tag, raw)
+                    shown[tag.name] = self._moved(tag.name, decode(tag, raw), before.get(tag.name))
                 except InvalidData:
                     continue  # bytes that are no value of this type: the servers say that there is none
         self._image.publish(shown)
+
+    def _moved(self, name: str, value: Value, before: Value | None) -> Value:
+        """What to show: what is shown, unless the value has left the deadband around it."""
+        band = self._deadband.get(name, 0.0)
+        return value if before is None or not abs(value - before) <= band else before

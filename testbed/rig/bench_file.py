@@ -90,7 +90,8 @@ class Connect(Section):
 
     Times in ms. device, baud, parity, stop_bits: of a serial line. gap, most_registers, most_bits: what one Modbus
     request may read. certificate, key, trust, password_file: paths, relative to the bench file; trust is a certificate
-    or a folder of them. security, policy: of OPC UA; namespace: URI of the tags' nodes. rack, slot: of an S7 PLC.
+    or a folder of them. security, policy: of OPC UA; namespace: URI of the tags' nodes; user with password_file, or
+    user_certificate with user_key: the person that speaks. rack, slot: of an S7 PLC.
     """
 
     protocol: Literal["modbus-tcp", "modbus-tls", "modbus-rtu", "modbus-rtu-tcp", "opcua", "s7"]
@@ -115,6 +116,8 @@ class Connect(Section):
     namespace: Text | None = None
     user: Text | None = None
     password_file: Text | None = None
+    user_certificate: Text | None = None
+    user_key: Text | None = None
     rack: int = Field(default=0, ge=0, le=7, description="a rack, 0..7")
     slot: int = Field(default=1, ge=0, le=31, description="a slot, 0..31")
 
@@ -144,7 +147,7 @@ class TagTable(Section):
     momentary: a writable bool that the PLC takes back by itself, as a push button. heartbeat: a machine writes it again
     and again, so its changes are no commands that a person's log would explain. modbus: left out where a physical PLC
     has other addresses; a free place is found then. s7: as "DB1.DBD4". scale, offset: what the PLC holds, times scale,
-    plus offset, is the value in `unit`.
+    plus offset, is the value in `unit`. deadband: a bridge shows a change of more than that; raw values are logged.
     """
 
     name: TagName
@@ -160,6 +163,7 @@ class TagTable(Section):
     scale: Number = 1.0
     offset: Number = 0.0
     scan_class: str | None = None
+    deadband: float = Field(default=0.0, ge=0, description="a change in the unit of the tag, 0 or more")
 
 
 class Plc(Section):

@@ -15,7 +15,10 @@ _TAKES: dict[str, set[str]] = {
     "modbus-tls": _SOCKET | _MODBUS | _PAPERS,
     "modbus-rtu": _LINE | _MODBUS,
     "modbus-rtu-tcp": _SOCKET | _MODBUS,
-    "opcua": _SOCKET | _PAPERS | {"timeout_ms", "path", "security", "policy", "namespace", "user", "password_file"},
+    "opcua": _SOCKET
+    | _PAPERS
+    | {"timeout_ms", "path", "security", "policy", "namespace", "user", "password_file"}
+    | {"user_certificate", "user_key"},
     "s7": _SOCKET | {"timeout_ms", "pause_ms", "rack", "slot", "gap"},
 }
 _NEEDS = {
@@ -35,6 +38,8 @@ _EXAMPLES = {
     "trust": '"server.pem", the certificate of the PLC',
     "namespace": '"urn:...", as the PLC\'s server names the namespace of its tags',
     "password_file": '"password.txt"',
+    "user_certificate": '"person.pem", the certificate of the person',
+    "user_key": '"person.key", the key of that certificate',
     "user": "the name that the password belongs to",
 }
 
@@ -80,13 +85,17 @@ def _keys(loc: Loc, connect: Connect) -> Iterator[Problem]:
         needs += ["certificate", "key", "trust"]
     if protocol == "opcua" and (connect.user is None) != (connect.password_file is None):
         needs.append("password_file" if connect.password_file is None else "user")
+    if protocol == "opcua" and (connect.user_certificate is None) != (connect.user_key is None):
+        needs.append("user_key" if connect.user_key is None else "user_certificate")
     for key in needs:
         if getattr(connect, key) is None:
             yield Problem((*loc, key), "is missing", f"add {key} = {_EXAMPLES[key]}")
+    if connect.user is not None and connect.user_certificate is not None:
+        yield Problem((*loc, "user_certificate"), "there is a user with a password already", "take one of the two")
     if protocol == "opcua" and connect.security == "None":
         if connect.user is not None:
             yield Problem((*loc, "user"), "a password must not travel unencrypted", 'write security = "SignAndEncrypt"')
-        for key in sorted(_PAPERS & given):
+        for key in sorted((_PAPERS | {"user_certificate", "user_key"}) & given):
             yield Problem((*loc, key), 'security = "None" has no use for it', f"leave {key} out")
 
 

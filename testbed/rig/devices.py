@@ -118,6 +118,8 @@ def _security(bench: Bench, connect: Connect) -> "Security":
     user: Login | Credentials | None = None
     if connect.user is not None and connect.password_file is not None:
         user = Login(connect.user, _password(bench.folder / connect.password_file))
+    if connect.user_certificate is not None and connect.user_key is not None:
+        user = load_application(bench.folder / connect.user_certificate, bench.folder / connect.user_key, person=True)
     return Security.secured(
         load_application(certificate, key),
         TrustList.load(trust),

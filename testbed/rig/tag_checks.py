@@ -42,7 +42,7 @@ def _tags(loc: Loc, plc: Plc) -> Iterator[Problem]:
             yield from _table(here, tag, tag.modbus)
         elif plc.kind == "emulated":
             yield Problem((*here, "modbus"), "is missing", "add modbus = { table = ..., address = ... }")
-        yield from _scale(here, tag)
+        yield from _scale(here, tag, plc)
         if tag.momentary and not (tag.writable and tag.type == "bool"):
             what = "only a writable bool is taken back by the PLC"
             yield Problem((*here, "momentary"), what, "leave momentary out")
@@ -71,9 +71,16 @@ def _range(here: Loc, tag: TagTable) -> Iterator[Problem]:
         yield Problem(loc, f"[{low:g}, {high:g}] does not fit into {tag.type}", mend)
 
 
-def _scale(here: Loc, tag: TagTable) -> Iterator[Problem]:
+def _scale(here: Loc, tag: TagTable, plc: Plc) -> Iterator[Problem]:
     if tag.scale == 0.0:
         yield Problem((*here, "scale"), "is 0: every value would be the same", "leave it out, or write 0.1 for tenths")
+    if tag.deadband and (tag.type == "bool" or plc.kind == "emulated"):
+        what = (
+            "a bool has no deadband"
+            if tag.type == "bool"
+            else "an emulated PLC has none: its tags are served as they are"
+        )
+        yield Problem((*here, "deadband"), what, "leave deadband out")
     for key in ("scale", "offset"):
         if tag.type == "bool" and key in tag.model_fields_set:
             yield Problem((*here, key), "a bool has no scale", f"leave {key} out")

@@ -160,6 +160,20 @@ async def test_a_poll_that_no_scan_contained_takes_nothing_away(box: Box) -> Non
         await bridge.close()
 
 
+async def test_a_change_within_the_deadband_is_not_shown(box: Box) -> None:
+    bridge = Bridge(TAGS, ModbusController(TAGS, Tcp(HOST, await box.on())), {"control.level_setpoint": 0.1})
+    try:
+        await bridge.step()
+        for wanted, shows in ((1.05, 1.0), (1.25, 1.25), (1.3125, 1.25), (1.0, 1.0)):
+            box.emulator.image.write(SETPOINT.name, wanted)
+            box.emulator.scan()
+            await bridge.step()
+            assert bridge.snapshot()[SETPOINT.name] == shows
+        assert bridge.snapshot()["plc.scan"] == box.emulator.image.snapshot()["plc.scan"]
+    finally:
+        await bridge.close()
+
+
 async def test_a_write_that_the_plc_refuses_is_counted(box: Box) -> None:
     """The bench believes that the level can be written; the PLC knows better."""
     level = next(tag for tag in TAGS if tag.name == "alarm.high_level")

@@ -138,6 +138,21 @@ FAULTS = {
         text('protocol = "opcua"\nhost = "10.0.0.1"\nnamespace = "urn:x"\nsecurity = "None"\nuser = "bench"'),
         "plc.connect.password_file: is missing",
     ),
+    "a person without a key": (
+        text(
+            'protocol = "opcua"\nhost = "10.0.0.1"\nnamespace = "urn:x"\ncertificate = "c.pem"\nkey = "c.key"\n'
+            'trust = "s.pem"\nuser_certificate = "p.pem"'
+        ),
+        "plc.connect.user_key: is missing",
+    ),
+    "two persons": (
+        text(
+            'protocol = "opcua"\nhost = "10.0.0.1"\nnamespace = "urn:x"\ncertificate = "c.pem"\nkey = "c.key"\n'
+            'trust = "s.pem"\nuser_certificate = "p.pem"\nuser_key = "p.key"\nuser = "bench"\npassword_file = "w"'
+        ),
+        "plc.connect.user_certificate: there is a user with a password already",
+    ),
+    "a deadband below nothing": (text(tags=LEVEL + "deadband = -1.0\n"), "plc.tag.deadband"),
     "no s7 address": (text('protocol = "s7"\nhost = "10.0.0.1"'), "plc.tag.s7: is missing"),
     "no modbus address": (text(tags=S7_TAG), "plc.tag.modbus: is missing"),
     "scale of nothing": (text(tags=LEVEL.replace("0.01", "0.0")), "plc.tag.scale: is 0"),

@@ -21,7 +21,7 @@ class BridgeRole:
         self.period_s = bench.plc.scan_ms / 1000 / time_scale
         always = safe_state_of(bench).settings
         guarded = GuardedController(device_of(bench), policy_of(bench, None), SystemClock(), always=always)
-        self.bridge = Bridge(bench.shown, guarded)
+        self.bridge = Bridge(bench.shown, guarded, {tag.name: tag.deadband for tag in bench.plc.tag if tag.deadband})
         self._servers = Servers(bench, self.bridge)
 
     async def start(self) -> None:
