@@ -5,7 +5,7 @@ from collections.abc import Collection, Iterable, Iterator
 from contextlib import suppress
 
 from testbed.core.clock import Clock
-from testbed.core.errors import DeviceRefused, InvalidData, NotAllowed, UsageError
+from testbed.core.errors import DeviceRefused, InvalidData, NotAllowed, TornPoll, UsageError
 from testbed.core.tags import Tag, Value
 from testbed.fieldbus.controller import Around, Controller
 from testbed.fieldbus.poll import Poll
@@ -94,7 +94,10 @@ class GuardedController(Around):
         notes = self._history.get(tag.name, ())
         if notes and self._now_ns() - notes[-1].at_ns < WINDOW_NS and tag.name not in self._unsure:
             return
-        await self.poll()
+        try:
+            await self.poll()
+        except TornPoll:
+            self._seen.pop(tag.name, None)
         if tag.name not in self._seen:
             # No DeviceError: the link is well, and the other tags must not be lost for it.
             raise NotAllowed(f"{tag.name}: it must be read before it is changed, and it cannot be", "try again")

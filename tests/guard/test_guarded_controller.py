@@ -7,7 +7,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from testbed.core.errors import DeviceError, DeviceRefused, NotAllowed, UsageError
+from testbed.core.errors import DeviceError, DeviceRefused, NotAllowed, TornPoll, UsageError
+from testbed.fieldbus.poll import Poll
 from testbed.fieldbus.source import float32
 from testbed.guard.controller import GuardedController
 from testbed.guard.policy import Policy, Purpose, Rule, everything, nothing
@@ -190,3 +191,18 @@ async def test_after_the_safe_state_a_tag_moves_from_there() -> None:
     await machine.scan()
     with pytest.raises(NotAllowed):
         await one.write(LEVEL, 1.125)
+
+
+class Torn(Machine):
+    """A machine that goes on to another scan within each poll."""
+
+    async def poll(self) -> Poll:
+        raise TornPoll("another scan")
+
+
+async def test_a_torn_poll_denies_a_write_and_costs_no_link() -> None:
+    machine = Torn()
+    one = guarded(machine, Rule(LEVEL.name, 0.0, 2.0, change_per_s=0.25))
+    with pytest.raises(NotAllowed, match="must be read before"):
+        await one.write(LEVEL, 1.0)
+    assert machine.written == []

@@ -99,6 +99,7 @@ def test_a_killed_runner_trips_the_watchdog_and_the_next_one_tells_of_it(make_be
     }
     (broken,) = [folder for folder, text in reports.items() if "broken off" in text]
     assert len(reports) == 2
+    assert f"{broken.name}: written now" in told
     assert "the watchdog tripped at" in reports[broken]
 
     _quarantine_lasts_until_it_was_seen_to_be_safe(bench)
