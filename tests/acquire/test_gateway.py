@@ -285,6 +285,14 @@ async def test_records_are_committed_together_and_no_more_often_than_asked() -> 
     assert [state.scan for state in bench.states] == list(range(10))
 
 
+@pytest.mark.parametrize(("early", "commits"), [(SECOND // 20, 10), (SECOND // 5, 5)])
+async def test_a_poll_that_comes_a_little_early_waits_for_no_other_one(early: int, commits: int) -> None:
+    bench = Bench(commit_ns=SECOND)
+    for scan in range(10):
+        await bench.step(Scan(1, scan), SECOND - early)
+    assert len(bench.log.commits) == commits
+
+
 @dataclass
 class News:
     """Says each beacon once, when it is asked."""

@@ -46,7 +46,7 @@ class Paced:
         """`step` in each period for LASTS_S from `begin` on, on the loop's clock."""
         loop = asyncio.get_running_loop()
         due, end = max(begin, loop.time()), begin + LASTS_S
-        while due < end:
+        while due < end - PERIOD_S / 2:  # a sum of periods is not quite their product
             await asyncio.sleep(max(0.0, due - loop.time()))
             started = loop.time()
             await step()
