@@ -21,6 +21,8 @@ from testbed.plc.emulator import Emulator
 from testbed.rig.bench import load_bench
 
 HOST = "127.0.0.1"
+PATIENCE_S = 10.0
+"""How busy this machine is must not decide what comes out."""
 BAD_NO_COMMUNICATION = 0x80310000
 TAGS = load_bench(None).tags
 SETPOINT = next(tag for tag in TAGS if tag.name == "control.level_setpoint")
@@ -54,11 +56,11 @@ def shown(tags: tuple[Tag, ...], values: tuple[bytes | None, ...]) -> dict[str, 
 
 
 async def test_the_same_tags_come_out_on_both_protocols_and_writes_go_through(box: Box) -> None:
-    bridge = Bridge(TAGS, ModbusController(TAGS, Tcp(HOST, await box.on())))
+    bridge = Bridge(TAGS, ModbusController(TAGS, Tcp(HOST, await box.on()), timeout=PATIENCE_S))
     modbus, opcua = ModbusServer(TAGS, bridge, HOST, 0), OpcUaServer(TAGS, bridge, HOST, 0, period=None)
     await modbus.start()
     await opcua.start()
-    by_modbus = ModbusController(TAGS, Tcp(HOST, modbus.port))
+    by_modbus = ModbusController(TAGS, Tcp(HOST, modbus.port), timeout=PATIENCE_S)
     by_opcua = OpcUaReader(TAGS, opcua.url, namespace=opcua.namespace, security=Security.none())
     try:
         box.emulator.scan()
@@ -85,11 +87,11 @@ async def test_the_same_tags_come_out_on_both_protocols_and_writes_go_through(bo
 
 async def test_a_lost_plc_has_no_values_takes_no_writes_and_comes_back(box: Box) -> None:
     port = await box.on()
-    bridge = Bridge(TAGS, ModbusController(TAGS, Tcp(HOST, port)))
+    bridge = Bridge(TAGS, ModbusController(TAGS, Tcp(HOST, port), timeout=PATIENCE_S))
     modbus, opcua = ModbusServer(TAGS, bridge, HOST, 0), OpcUaServer(TAGS, bridge, HOST, 0, period=None)
     await modbus.start()
     await opcua.start()
-    by_modbus = ModbusController(TAGS, Tcp(HOST, modbus.port))
+    by_modbus = ModbusController(TAGS, Tcp(HOST, modbus.port), timeout=PATIENCE_S)
     by_opcua = OpcUaReader(TAGS, opcua.url, None, None, namespace=opcua.namespace, security=Security.none())
     try:
         box.emulator.scan()
@@ -135,7 +137,7 @@ class Restless(ModbusController):
 
 
 async def test_a_poll_that_no_scan_contained_takes_nothing_away(box: Box) -> None:
-    controller = Restless(TAGS, Tcp(HOST, await box.on()))
+    controller = Restless(TAGS, Tcp(HOST, await box.on()), timeout=PATIENCE_S)
     bridge = Bridge(TAGS, controller)
     try:
         await bridge.step()
@@ -161,7 +163,9 @@ async def test_a_poll_that_no_scan_contained_takes_nothing_away(box: Box) -> Non
 
 
 async def test_a_change_within_the_deadband_is_not_shown(box: Box) -> None:
-    bridge = Bridge(TAGS, ModbusController(TAGS, Tcp(HOST, await box.on())), {"control.level_setpoint": 0.1})
+    bridge = Bridge(
+        TAGS, ModbusController(TAGS, Tcp(HOST, await box.on()), timeout=PATIENCE_S), {"control.level_setpoint": 0.1}
+    )
     try:
         await bridge.step()
         for wanted, shows in ((1.05, 1.0), (1.25, 1.25), (1.3125, 1.25), (1.0, 1.0)):
@@ -178,7 +182,7 @@ async def test_a_write_that_the_plc_refuses_is_counted(box: Box) -> None:
     """The bench believes that the level can be written; the PLC knows better."""
     level = next(tag for tag in TAGS if tag.name == "alarm.high_level")
     believed = tuple(replace(tag, writable=tag.writable or tag is level) for tag in TAGS)
-    controller = ModbusController(TAGS, Tcp(HOST, await box.on()))
+    controller = ModbusController(TAGS, Tcp(HOST, await box.on()), timeout=PATIENCE_S)
     bridge = Bridge(believed, controller)
     try:
         await bridge.step()
@@ -198,11 +202,11 @@ async def test_one_tag_that_cannot_be_read_does_not_take_the_others_along(box: B
         SETPOINT, name="lost.tag", opcua="cell.lost", modbus=replace(SETPOINT.modbus, address=40), writable=False
     )
     tags = (*TAGS, lost)
-    bridge = Bridge(tags, ModbusController(tags, Tcp(HOST, await box.on())))
+    bridge = Bridge(tags, ModbusController(tags, Tcp(HOST, await box.on()), timeout=PATIENCE_S))
     modbus = ModbusServer(tags, bridge, HOST, 0)
     await modbus.start()
-    reader = ModbusController(TAGS, Tcp(HOST, modbus.port))
-    whole = ModbusController(tags, Tcp(HOST, modbus.port))
+    reader = ModbusController(TAGS, Tcp(HOST, modbus.port), timeout=PATIENCE_S)
+    whole = ModbusController(tags, Tcp(HOST, modbus.port), timeout=PATIENCE_S)
     try:
         await bridge.step()
         assert bridge.snapshot().keys() == {tag.name for tag in TAGS}
