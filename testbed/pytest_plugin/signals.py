@@ -22,6 +22,8 @@ class Signals:
     def __init__(self) -> None:
         self.cause = ""
         self._held = False
+        self._ending = False
+        """Was told to end. A second signal, amid pytest's handling of the first, would skip the safe state."""
         self._pending: int | None = None
         self._before: dict[int, object] = {}
 
@@ -57,10 +59,11 @@ class Signals:
     def _handle(self, number: int, frame: FrameType | None) -> None:  # noqa: ARG002  # the system gives both
         if self._held:
             self._pending = number
-        else:
+        elif not self._ending:
             self._raise(number)
 
     def _raise(self, number: int) -> None:
+        self._ending = True
         if number == signal.SIGINT:
             raise KeyboardInterrupt
         pytest.exit(self.cause or "SIGTERM", returncode=pytest.ExitCode.INTERRUPTED if self.cause else _SHELL + number)
