@@ -67,10 +67,11 @@ class Gateway:
     """One reader, one log. `step` polls once; a scan that was logged already is not logged twice.
 
     logged: (boot, scan) of the newest state in the log, None where it has none yet; commit_ns: records are committed at
-    most so often, ns; beside: asked after each poll, and what they say stands in the log before the state that was
-    polled; watches: shown each state, and what they say of it stands behind it. A heartbeat is due each `heartbeat_ns`
-    whatever happens, and behind a state that came late: its counters, which run since this gateway's start, own up to
-    it. *missed*: scans that the counter jumped over; *retries*; *states*; *torn*: polls that were begun again.
+    most so often, ns, or a tenth sooner; beside: asked after each poll, and what they say stands in the log before the
+    state that was polled; watches: shown each state, and what they say of it stands behind it. A heartbeat is due each
+    `heartbeat_ns` whatever happens, and behind a state that came late: its counters, which run since this gateway's
+    start, own up to it. *missed*: scans that the counter jumped over; *retries*; *states*; *torn*: polls that were
+    begun again.
 
     A PLC that stops answering gives one event and one state without values; it is asked again with growing pauses.
     What it says of itself is logged after the first connection, and after any other one when that has changed.

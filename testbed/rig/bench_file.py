@@ -223,8 +223,8 @@ class Twin(Section):
 
 
 class Log(Section):
-    """[log]: commit_ms: readers commit what they read at most this often, ms; tiles and checkpoint file are written
-    every publish_ms at most; heartbeat_s: a reader's log says that it lives this often, s.
+    """[log]: commit_ms: readers commit what they read at most this often, ms, or a tenth sooner; tiles and checkpoint
+    file are written every publish_ms at most; heartbeat_s: a reader's log says that it lives this often, s.
     """
 
     commit_ms: int = Field(default=50, ge=0, le=60_000, description="a time, 0..60000 ms")
