@@ -14,6 +14,8 @@ from prometheus_client.parser import text_string_to_metric_families
 
 from testbed.rig.bench import load_bench
 from testbed.rig.paths import Paths
+from testbed.rig.supervision import down_of, read_supervision
+from tests.flow.live.conftest import until
 
 if TYPE_CHECKING:
     from tests.flow.live.conftest import LiveBench, MakeBench, Up
@@ -64,6 +66,8 @@ def test_a_gateway_that_cannot_be_kept_alive(make_bench: MakeBench, recorded: Li
         assert found["testbed_role_up", "gateway"] == 0
         assert found["testbed_role_restarts_total", "gateway"] >= 1
         assert sum(value for (name, _), value in found.items() if name == "testbed_role_down") == 1
+        # What others are told is written at most each half second.
+        until(lambda: down_of(read_supervision(load_bench(bench.file))))
         _is_told(bench, up)
         assert up.end() == 3, up.said()
     assert "down: gateway" in up.said().splitlines()[-2]
