@@ -145,7 +145,9 @@ class _Wire(ModbusProtocol):
 class Link:
     """One connection or serial line. pause: s between an answer and the next request, on top of the line's silence.
 
-    Nothing is opened again by itself.
+    Nothing is opened again by itself. RTU frames bear no number that says to which request an answer belongs (MODBUS
+    over Serial Line V1.02, section 2.5.1): so a unit whose answer did not come in time is asked again only when as much
+    time has passed once more. What comes meanwhile is dropped; a unit that is slower than both is beyond any client.
     """
 
     def __init__(self, transport: Transport, timeout: float, pause: float) -> None:
@@ -154,6 +156,9 @@ class Link:
         self._pause = pause + transport.silence
         self._busy = asyncio.Lock()
         self._free_at = 0.0
+        self._numbered = issubclass(transport.framer, FramerSocket)
+        self._owed_until: dict[int, float] = {}
+        """By unit: until when a late answer of it may come."""
         self._open: _Wire | None = None
 
     @property
@@ -196,11 +201,15 @@ class Link:
             if self._pause and (left := self._free_at - loop.time()) > 0:
                 await asyncio.sleep(left)
             waits = self._timeout if patience is None else min(patience, self._timeout)
+            await self._let_late_come(request.dev_id, where, patience)
             try:
                 answer = await made.exchange(request, waits + self._transport.byte_s * (size + _OVERHEAD))
             except _Broken as error:
+                if error.late:
+                    self._owes(request.dev_id)
                 raise self._silent(made, where, waits, error) from error
             except asyncio.CancelledError:
+                self._owes(request.dev_id)
                 self.close()  # its answer may still come, and must not be taken for another one
                 raise
             finally:
@@ -220,6 +229,23 @@ class Link:
                 f"{place}: function {answer.function_code} answered function {request.function_code}", _MEND_TAGS
             )
         return answer
+
+    def _owes(self, unit: int) -> None:
+        if not self._numbered:
+            self._owed_until[unit] = asyncio.get_running_loop().time() + self._timeout
+
+    async def _let_late_come(self, unit: int, where: str, patience: float | None) -> None:
+        """Wait until no late answer of the unit can be taken for the next one; other units are not kept waiting."""
+        left = self._owed_until.pop(unit, 0.0) - asyncio.get_running_loop().time()
+        if left <= 0:
+            return
+        if patience is not None:
+            self._owed_until[unit] = asyncio.get_running_loop().time() + left
+            raise NoAnswer(
+                f"{self._transport}, unit {unit}: {where}: an answer may still come that is too late",
+                "check that the PLC runs, and give it more time",
+            )
+        await asyncio.sleep(left)
 
     def _connected(self) -> _Wire:
         if self._open is None or not self._open.is_active():

@@ -232,3 +232,48 @@ async def test_a_line_that_cannot_be_opened_is_wrong_usage() -> None:
         ModbusSerialServer(TAGS, image, Serial("line"), 0)
     with pytest.raises(UsageError, match="unit 248"):
         ModbusSerialServer(TAGS, image, Serial("line"), 248)
+
+
+class Late:
+    """A device on a line whose first answer comes half a timeout too late, and every other one in time."""
+
+    def __init__(self, end: str) -> None:
+        self._file = os.open(end, os.O_RDWR | os.O_NOCTTY | os.O_NONBLOCK)
+        self._loop = asyncio.get_running_loop()
+        self._loop.add_reader(self._file, self._asked)
+        self.requests = 0
+
+    def _asked(self) -> None:
+        os.read(self._file, 256)
+        self.requests += 1
+        after, value = (1.5, 0) if self.requests == 1 else (0.7, 5)
+        frame = encode_rtu(1, struct.pack(">BBH", 3, 2, value))
+        self._loop.call_later(after * TIMEOUT_S, os.write, self._file, frame)
+
+    def close(self) -> None:
+        self._loop.remove_reader(self._file)
+        os.close(self._file)
+
+
+TIMEOUT_S = 0.4
+
+
+async def test_a_late_answer_on_a_line_is_not_taken_for_the_next_one() -> None:
+    """No number in an RTU frame says to which request it belongs."""
+    (tag,) = words([0])
+    with cable() as line:
+        device = Late(line.far)
+        reader = ModbusController(
+            [tag], Serial(line.near, 115200, "N"), scan_tag=None, boot_tag=None, timeout=TIMEOUT_S
+        )
+        try:
+            await reader.connect()
+            with pytest.raises(DeviceError, match="no answer within"):
+                await reader.poll()
+            await reader.connect()
+            for _ in range(2):
+                assert (await reader.poll()).values == (b"\x00\x05",)
+            assert device.requests == 3
+        finally:
+            await reader.close()
+            device.close()
