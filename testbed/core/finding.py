@@ -29,6 +29,8 @@ class Layer(Enum):
     ANCHOR = "anchor"
     CHAIN = "chain"
     REPORT = "report"
+    WITNESS = "witness"
+    CLOCK = "clock"
 
 
 class What(Enum):
@@ -47,6 +49,12 @@ class What(Enum):
     UNAPPROVED = "unapproved"  # FALSIFIED
     SUBSTITUTED = "substituted"  # FALSIFIED
     REWRITTEN = "rewritten"  # FALSIFIED
+    FORGED = "forged"  # FALSIFIED: a device's signature does not hold
+    REPLAYED = "replayed"  # FALSIFIED: a device's signed counter went back, or stands twice
+    STRIPPED = "stripped"  # INCONCLUSIVE: the device signs, and the record has no signed frame
+    DROPPED = "dropped"  # INCONCLUSIVE: the device's signed counter jumps by more than its reader missed
+    BACK_DATED = "back-dated"  # INCONCLUSIVE: a time outside the blocks between which the record was logged
+    ERASED = "erased"  # INCONCLUSIVE: a body that was erased under a tombstone
     BEHIND = "behind"  # INCONCLUSIVE
     DISAGREED = "disagreed"  # INCONCLUSIVE: two readers, and neither is known to be the one that lies
     UNEXPLAINED = "unexplained"  # INCONCLUSIVE: a set-point moved and no logged command says why
