@@ -6,6 +6,7 @@
     ├── Quarantined             exit 3   a safe state was not reached here: recover the bench first
     ├── LeaseError              exit 3   the bench is somebody else's, or no longer one's own: end what runs, reserve it
     ├── StoreError              exit 3   a log's folder or database is not in a state to go on from
+    │   └── LogChanged          exit 3   a log is no longer what it was when its reading began: read it again
     ├── DeviceError             exit 3   the PLC did not answer, or answered with an exception: retry with back-off
     │   ├── DeviceRefused       exit 3   it answered that it will not: do not retry unchanged
     │   └── TornPoll            exit 3   it answers, but a scan ended within each poll: poll again
@@ -55,6 +56,14 @@ class LeaseError(TestbedError):
 
 class StoreError(TestbedError):
     """A log's folder or database is missing, foreign, or does not agree with its own last checkpoint."""
+
+
+class LogChanged(StoreError):
+    """Records of the log `origin` cannot be read again as they were read before."""
+
+    def __init__(self, origin: str, problem: str) -> None:
+        super().__init__(problem, "try again")
+        self.origin = origin
 
 
 class DeviceError(TestbedError):

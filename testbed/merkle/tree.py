@@ -5,12 +5,17 @@ below its size. Hashes are 32 bytes, indices count from 0.
 """
 
 import hashlib
-from collections.abc import Iterable
+from abc import ABC, abstractmethod
+from collections.abc import Iterable, Sequence
+from hashlib import sha256
 
 from testbed.core.errors import InvalidData
 
 EMPTY_ROOT = hashlib.sha256(b"").digest()
 """Root of the tree without leaves."""
+
+_FEW = 8
+"""Leaves that are added sooner one by one than a level at a time."""
 
 
 def leaf_hash(data: bytes) -> bytes:
@@ -21,6 +26,11 @@ def leaf_hash(data: bytes) -> bytes:
 def node_hash(left: bytes, right: bytes) -> bytes:
     """Hash of an inner node (RFC 9162, section 2.1.1)."""
     return hashlib.sha256(b"\x01" + left + right).digest()
+
+
+def parents(level: Sequence[bytes]) -> list[bytes]:
+    """The nodes above an even number of them. One call for a whole level costs little more than its hashes."""
+    return [sha256(b"\x01" + left + right).digest() for left, right in zip(level[::2], level[1::2], strict=True)]
 
 
 class CompactRange:
@@ -47,9 +57,35 @@ class CompactRange:
         self._size += 1
 
     def extend(self, leaf_hashes: Iterable[bytes]) -> None:
-        """Add leaf hashes in order."""
-        for leaf in leaf_hashes:
-            self.append(leaf)
+        """Add leaf hashes in order, a level at a time where there are some; none is added when one is not 32 bytes."""
+        level = list(leaf_hashes)
+        for leaf in level:
+            _check_hash(leaf)
+        if len(level) < _FEW:
+            for leaf in level:
+                self.append(leaf)
+            return
+        # Each level begins with the peak that stands there, if one does; what has no right neighbour is the new peak.
+        count, before, peaks = len(level), self._size, []
+        while level or before:
+            if before & 1:
+                level.insert(0, self._peaks.pop())
+            if len(level) & 1:
+                peaks.append(level.pop())
+            level, before = parents(level), before >> 1
+        self._peaks, self._size = peaks[::-1], self._size + count
+
+    def append_peak(self, node: bytes, count: int) -> None:
+        """Add the root of `count` leaves at once: a power of two that divides the present size."""
+        if count < 1 or count & (count - 1) or self._size % count:
+            raise InvalidData(f"a subtree of {count} leaves cannot stand behind {self._size}")
+        _check_hash(node)
+        size = self._size // count
+        while size & 1:
+            node = node_hash(self._peaks.pop(), node)
+            size >>= 1
+        self._peaks.append(node)
+        self._size += count
 
     def copy(self) -> "CompactRange":
         """An edge of its own that starts where this one stands."""
@@ -74,77 +110,21 @@ class CompactRange:
         return _join(self._peaks)
 
 
-class Tree:
-    """Every complete node of a tree, in levels: level k holds MTH(D[i*2**k : (i+1)*2**k]) for each whole i.
-
-    Two hashes of memory per leaf. Any root, path or aligned subtree costs O(log n) hashes.
-    """
-
-    def __init__(self, leaf_hashes: Iterable[bytes] = ()) -> None:
-        self._levels: list[list[bytes]] = [[]]
-        self.extend(leaf_hashes)
+class Paths(ABC):
+    """Roots and paths of a tree whose subtrees are to be had."""
 
     @property
+    @abstractmethod
     def size(self) -> int:
         """Number of leaves."""
-        return len(self._levels[0])
 
-    def append(self, leaf: bytes) -> None:
-        """Add one leaf hash; raises InvalidData unless it is 32 bytes."""
-        _check_hash(leaf)
-        self._levels[0].append(leaf)
-        for depth in range(len(self._levels)):
-            level = self._levels[depth]
-            if len(level) % 2:
-                return
-            self._above(depth).append(node_hash(level[-2], level[-1]))
-
-    def extend(self, leaf_hashes: Iterable[bytes]) -> None:
-        """Add leaf hashes in order, a level at a time; nothing is added when one of them is not 32 bytes."""
-        new = list(leaf_hashes)
-        for leaf in new:
-            _check_hash(leaf)
-        self._levels[0] += new
-        depth = 0
-        while (whole := len(self._levels[depth]) // 2) > 0:
-            level, above = self._levels[depth], self._above(depth)
-            start = 2 * len(above)
-            if start == 2 * whole:
-                return
-            above += map(node_hash, level[start : 2 * whole : 2], level[start + 1 : 2 * whole : 2])
-            depth += 1
-
-    def leaf(self, index: int) -> bytes:
-        """Leaf hash at `index`; raises IndexError outside the tree."""
-        if not 0 <= index < self.size:
-            raise IndexError(f"leaf {index} of a tree of {self.size}")
-        return self._levels[0][index]
-
-    def nodes(self, depth: int, start: int, stop: int) -> list[bytes]:
-        """Complete nodes `start` to `stop` of level `depth`; raises IndexError where the tree has no such nodes."""
-        have = len(self._levels[depth]) if 0 <= depth < len(self._levels) else 0
-        if not 0 <= start <= stop <= have:
-            raise IndexError(f"nodes {start} to {stop} of level {depth}, which has {have}")
-        return self._levels[depth][start:stop] if have else []
+    @abstractmethod
+    def subtree(self, start: int, stop: int) -> bytes:
+        """MTH(D[start:stop]); raises IndexError outside the tree."""
 
     def root(self, size: int | None = None) -> bytes:
         """MTH(D[0:size]), of the whole tree when no size is given (RFC 9162, section 2.1.1)."""
         return self.subtree(0, self.size if size is None else size)
-
-    def subtree(self, start: int, stop: int) -> bytes:
-        """MTH(D[start:stop]); raises IndexError outside the tree.
-
-        O(log n) hashes where `start` is a multiple of a power of two not below stop - start, as in every proof.
-        """
-        if not 0 <= start <= stop <= self.size:
-            raise IndexError(f"leaves {start} to {stop} of a tree of {self.size}")
-        count = stop - start
-        if count == 0:
-            return EMPTY_ROOT
-        if count & (count - 1) == 0 and start % count == 0:
-            return self._levels[count.bit_length() - 1][start // count]
-        middle = start + _split(count)
-        return node_hash(self.subtree(start, middle), self.subtree(middle, stop))
 
     def inclusion_path(self, index: int, size: int | None = None) -> list[bytes]:
         """Siblings from the leaf upwards (RFC 9162, section 2.1.3.1).
@@ -190,6 +170,75 @@ class Tree:
         if start != 0:
             path.append(self.subtree(start, stop))
         return path[::-1]
+
+
+class Tree(Paths):
+    """Every complete node of a tree, in levels: level k holds MTH(D[i*2**k : (i+1)*2**k]) for each whole i.
+
+    Two hashes of memory per leaf. Any root, path or aligned subtree costs O(log n) hashes.
+    """
+
+    def __init__(self, leaf_hashes: Iterable[bytes] = ()) -> None:
+        self._levels: list[list[bytes]] = [[]]
+        self.extend(leaf_hashes)
+
+    @property
+    def size(self) -> int:
+        """Number of leaves."""
+        return len(self._levels[0])
+
+    def append(self, leaf: bytes) -> None:
+        """Add one leaf hash; raises InvalidData unless it is 32 bytes."""
+        _check_hash(leaf)
+        self._levels[0].append(leaf)
+        for depth in range(len(self._levels)):
+            level = self._levels[depth]
+            if len(level) % 2:
+                return
+            self._above(depth).append(node_hash(level[-2], level[-1]))
+
+    def extend(self, leaf_hashes: Iterable[bytes]) -> None:
+        """Add leaf hashes in order, a level at a time; nothing is added when one of them is not 32 bytes."""
+        new = list(leaf_hashes)
+        for leaf in new:
+            _check_hash(leaf)
+        self._levels[0] += new
+        depth = 0
+        while (whole := len(self._levels[depth]) // 2) > 0:
+            level, above = self._levels[depth], self._above(depth)
+            start = 2 * len(above)
+            if start == 2 * whole:
+                return
+            above += parents(level[start : 2 * whole])
+            depth += 1
+
+    def leaf(self, index: int) -> bytes:
+        """Leaf hash at `index`; raises IndexError outside the tree."""
+        if not 0 <= index < self.size:
+            raise IndexError(f"leaf {index} of a tree of {self.size}")
+        return self._levels[0][index]
+
+    def nodes(self, depth: int, start: int, stop: int) -> list[bytes]:
+        """Complete nodes `start` to `stop` of level `depth`; raises IndexError where the tree has no such nodes."""
+        have = len(self._levels[depth]) if 0 <= depth < len(self._levels) else 0
+        if not 0 <= start <= stop <= have:
+            raise IndexError(f"nodes {start} to {stop} of level {depth}, which has {have}")
+        return self._levels[depth][start:stop] if have else []
+
+    def subtree(self, start: int, stop: int) -> bytes:
+        """MTH(D[start:stop]); raises IndexError outside the tree.
+
+        O(log n) hashes where `start` is a multiple of a power of two not below stop - start, as in every proof.
+        """
+        if not 0 <= start <= stop <= self.size:
+            raise IndexError(f"leaves {start} to {stop} of a tree of {self.size}")
+        count = stop - start
+        if count == 0:
+            return EMPTY_ROOT
+        if count & (count - 1) == 0 and start % count == 0:
+            return self._levels[count.bit_length() - 1][start // count]
+        middle = start + _split(count)
+        return node_hash(self.subtree(start, middle), self.subtree(middle, stop))
 
     def _above(self, depth: int) -> list[bytes]:
         if depth + 1 == len(self._levels):

@@ -2,6 +2,7 @@
 
 import shutil
 import tempfile
+import weakref
 from pathlib import Path
 
 from testbed.core.errors import StoreError
@@ -20,7 +21,8 @@ class Examined:
 
     def __init__(self, path: Path) -> None:
         self._path = path
-        self._folder: tempfile.TemporaryDirectory[str] | None = None
+        # Removes the copy: when it is closed, else when nobody reads it any more.
+        self._remove: weakref.finalize[[str], Examined] | None = None
         try:
             for _ in range(_TRIES):
                 self._before = self._seen()
@@ -41,19 +43,20 @@ class Examined:
 
     def check_unchanged(self) -> None:
         """Raises StoreError when a writer changed the file in its place while it was read."""
-        if self._folder is None and self._seen() != self._before:
+        if self._remove is None and self._seen() != self._before:
             raise self._changes()
 
     def close(self) -> None:
         """Remove the copy, if there is one. May be called again."""
-        if self._folder is not None:
-            self._folder.cleanup()
-            self._folder = None
+        if self._remove is not None:
+            self._remove()
+            self._remove = None
 
     def _copy(self) -> None:
         self.close()
-        self._folder = tempfile.TemporaryDirectory(prefix="testbed-log-")
-        copy = Path(self._folder.name) / "log.sqlite"
+        folder = tempfile.mkdtemp(prefix="testbed-log-")
+        self._remove = weakref.finalize(self, shutil.rmtree, folder, ignore_errors=True)
+        copy = Path(folder) / "log.sqlite"
         shutil.copyfile(self._path, copy)
         shutil.copyfile(_wal(self._path), _wal(copy))
         self.address = f"{copy.as_uri()}?mode=ro"

@@ -14,6 +14,7 @@ from typing import Any
 from testbed.core.entry import Row
 from testbed.core.errors import StoreError
 from testbed.store.examined import Examined
+from testbed.store.stored_rows import StoredRows, unreadable
 
 _APPLICATION_ID = 0x41545442  # "ATTB"
 _VERSION = 1
@@ -34,6 +35,7 @@ class LogStore:
         self._connection = connection
         self._writes = writes
         self._examined: Examined | None = None
+        self._lent = False
 
     @classmethod
     def create(cls, path: Path, *, synced: bool = True) -> "LogStore":
@@ -46,7 +48,7 @@ class LogStore:
             path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
             connection = sqlite3.connect(path, isolation_level=None, timeout=10)
         except (OSError, sqlite3.Error) as error:
-            raise _unreadable(path, error) from error
+            raise unreadable(str(path), error) from error
         try:
             _begin(path, connection, synced=synced)
         except BaseException:
@@ -63,7 +65,7 @@ class LogStore:
         try:
             connection = sqlite3.connect(address, uri=True, isolation_level=None, timeout=10)
         except sqlite3.Error as error:
-            raise _unreadable(path, error) from error
+            raise unreadable(str(path), error) from error
         try:
             _check_version(path, connection)
         except BaseException:
@@ -90,7 +92,7 @@ class LogStore:
                 raise
         except sqlite3.Error as error:
             examined.close()
-            raise _unreadable(path, error) from error
+            raise unreadable(str(path), error) from error
         except BaseException:
             examined.close()
             raise
@@ -106,7 +108,7 @@ class LogStore:
                 self._connection.execute("PRAGMA busy_timeout = 1000")
                 self._connection.execute("PRAGMA wal_checkpoint(TRUNCATE)")
         self._connection.close()
-        if self._examined is not None:
+        if self._examined is not None and not self._lent:
             self._examined.close()
 
     def __enter__(self) -> "LogStore":
@@ -178,17 +180,27 @@ class LogStore:
             finally:
                 self._connection.execute("COMMIT")
         except sqlite3.Error as error:
-            raise _unreadable(self.path, error) from error
+            raise unreadable(str(self.path), error) from error
         if self._examined is not None:
             self._examined.check_unchanged()
         return everything
+
+    def stored_rows(self) -> StoredRows:
+        """All rows of a log that is examined, read where they are asked for, also when this store is closed again.
+
+        Whoever reads them asks `check_unchanged` afterwards whether a writer came meanwhile.
+        """
+        if self._examined is None:
+            raise StoreError(f"{self.path}: it is not examined, and its writer may go on")
+        self._lent = True
+        return StoredRows(str(self.path), self._examined)
 
     def _select(self, query: str, arguments: tuple[int, ...] = ()) -> Iterator[tuple[Any, ...]]:
         try:
             yield from self._connection.execute(query, arguments)
         except (sqlite3.Error, UnicodeDecodeError) as error:
             # The latter where SQLite's complaint repeats damaged bytes of its schema.
-            raise _unreadable(self.path, error) from error
+            raise unreadable(str(self.path), error) from error
 
 
 def _check_version(path: Path, connection: sqlite3.Connection) -> None:
@@ -197,7 +209,7 @@ def _check_version(path: Path, connection: sqlite3.Connection) -> None:
         names = ("application_id", "user_version")
         found = tuple(connection.execute(f"PRAGMA {name}").fetchone()[0] for name in names)
     except sqlite3.Error as error:
-        raise _unreadable(path, error) from error
+        raise unreadable(str(path), error) from error
     if found != (_APPLICATION_ID, _VERSION):
         raise StoreError(f"{path}: not a log of this version", "name another data folder in [bench] data")
 
@@ -217,8 +229,4 @@ def _begin(path: Path, connection: sqlite3.Connection, *, synced: bool) -> None:
                 f"PRAGMA application_id = {_APPLICATION_ID}; PRAGMA user_version = {_VERSION}; COMMIT;"
             )
     except sqlite3.Error as error:
-        raise _unreadable(path, error) from error
-
-
-def _unreadable(path: Path, error: Exception) -> StoreError:
-    return StoreError(f"{path}: SQLite cannot read the log: {error}", "restore the file from a backup")
+        raise unreadable(str(path), error) from error

@@ -130,5 +130,5 @@ def _configured_tags(source: CheckedLog) -> tuple[Tag, ...] | None:
 
 
 def _events(log: CheckedLog, name: str) -> list[bytes]:
-    bodies = (found.body for found in log.genuine.values() if found.entry.kind is Kind.EVENT)
+    bodies = (found.body for found in log.of(Kind.EVENT))
     return [body.detail for body in bodies if isinstance(body, Event) and body.name == name]

@@ -3,6 +3,7 @@
 from collections.abc import Collection, Iterator, Mapping
 
 from testbed.core.bodies import Beacon
+from testbed.core.entry import Kind
 from testbed.core.finding import Finding, Layer, What
 from testbed.verify.log import CheckedLog
 from testbed.verify.trust import TrustedChain
@@ -10,10 +11,9 @@ from testbed.verify.trust import TrustedChain
 
 def beacons_of(log: CheckedLog) -> Iterator[tuple[int, Beacon]]:
     """(index, beacon) of a log, in order."""
-    for index in sorted(log.genuine):
-        body = log.genuine[index].body
-        if isinstance(body, Beacon):
-            yield index, body
+    for record in log.of(Kind.BEACON):
+        if isinstance(record.body, Beacon):
+            yield record.index, record.body
 
 
 def check_beacons(

@@ -7,6 +7,7 @@ from testbed.core.checkpoint import Checkpoint
 from testbed.core.errors import InvalidData
 from testbed.core.finding import Finding, Layer, What
 from testbed.keys.checkpoint import open_checkpoint
+from testbed.merkle.packed import BLOCK, Packed
 from testbed.merkle.tree import CompactRange
 from testbed.verify.evidence import LogEvidence
 from testbed.verify.trust import TrustedLog
@@ -92,25 +93,24 @@ def check_stored(origin: str, stored: Collection[int], signed: Sequence[Signed],
     ]
 
 
-def prefix_roots(leaves: Sequence[bytes | None], sizes: Collection[int]) -> dict[int, bytes]:
+def prefix_roots(leaves: Packed, sizes: Collection[int]) -> dict[int, bytes]:
     """Roots of the tree at `sizes`, in one pass; a size that needs an unknown leaf is left out."""
+    known = next(leaves.unknown(), len(leaves))
     roots: dict[int, bytes] = {}
-    wanted = set(sizes)
-    edge = CompactRange()
-    for leaf in leaves:
-        if edge.size in wanted:
-            roots[edge.size] = edge.root()
-        if leaf is None:
-            return roots
-        edge.append(leaf)
-    if edge.size in wanted:
-        roots[edge.size] = edge.root()
+    # At the last edge between blocks, and within the block behind it.
+    base = CompactRange()
+    edge = base.copy()
+    for size in sorted({size for size in sizes if 0 <= size <= known}):
+        if edge.size // BLOCK < size // BLOCK:
+            for block in range(base.size // BLOCK, size // BLOCK):
+                base.append_peak(leaves.tree.blocks.leaf(block), BLOCK)
+            edge = base.copy()
+        edge.extend(one for one in leaves[edge.size : size] if one is not None)
+        roots[size] = edge.root()
     return roots
 
 
-def check_growth(
-    origin: str, leaves: Sequence[bytes | None], signed: Sequence[Signed], anchored: Sequence[Anchored]
-) -> Growth:
+def check_growth(origin: str, leaves: Packed, signed: Sequence[Signed], anchored: Sequence[Anchored]) -> Growth:
     """Whether the log's tree holds every checkpoint that was ever signed. One finding names the first that lies off."""
     findings: list[Finding] = []
     roots = prefix_roots(leaves, {one.checkpoint.size for one in signed} | {one.size for one in anchored})

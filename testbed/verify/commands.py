@@ -11,6 +11,7 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime
 
 from testbed.core.bodies import CONFIRMED, INTENDED, REFUSED, Command, Peer, State
+from testbed.core.entry import Kind
 from testbed.core.errors import InvalidData, UsageError
 from testbed.core.finding import Finding, Layer, Verdict, What
 from testbed.core.tags import Tag
@@ -45,33 +46,54 @@ def check_commands(
     watch = _Watch(operator, tags, trusted)
     kept = KeptCheckpoints(gateway, operator, Layer.GATEWAY)
     result = CheckedCommands()
-    order = sorted(gateway.genuine)
     covered: list[tuple[int, int]] = []
-    for index in order:
-        body = gateway.genuine[index].body
+    for record in gateway.of(Kind.PEER):
+        index, body = record.index, record.body
         if isinstance(body, Peer) and body.origin == operator.origin:
             size, found = kept.take(index, body)
             result.findings += found
             if size is not None:
                 covered.append((index, size))
     unexplained: list[tuple[int, str]] = []
-    upcoming, expected = 0, 0
-    for index in order:
-        if index != expected:
-            # What stood between is not to be had, and is a finding of its own. It may have been a checkpoint, that
-            # covered no more than the next one does.
-            upcoming = bisect_right(covered, (index - 1, 0))
-            watch.skip(covered[upcoming][1] if upcoming < len(covered) else operator.size)
-        expected = index + 1
-        while upcoming < len(covered) and covered[upcoming][0] < index:
-            watch.learn(covered[upcoming][1])
-            upcoming += 1
-        body = gateway.genuine[index].body
+    reading = _Reading(gateway, operator.size, watch, covered)
+    for record in gateway.of(Kind.STATE):
+        reading.go_to(record.index)
+        body = record.body
         if isinstance(body, State) and len(body.values) == len(tags):
-            unexplained += [(index, change) for change in watch.take(body)]
+            unexplained += [(record.index, change) for change in watch.take(body)]
+    reading.go_to(gateway.end - 1)
     result.commands, result.changes = watch.commands, sum(one.explained for one in watch.settings)
     result.findings += kept.forked() + kept.rolled_back() + _finding(gateway, unexplained)
     return result
+
+
+class _Reading:
+    """Where the reading of a gateway's log stands: what it covers of the operator's before its next state.
+
+    covered: (index, size) of the checkpoints that it keeps.
+    """
+
+    def __init__(self, gateway: CheckedLog, size: int, watch: "_Watch", covered: Sequence[tuple[int, int]]) -> None:
+        self._gateway, self._size, self._watch, self._covered = gateway, size, watch, covered
+        self._upcoming = 0
+        self._expected = 0
+
+    def go_to(self, index: int) -> None:
+        """Learn what stands before the genuine record `index`."""
+        for first, end in self._gateway.gaps(self._expected, index):
+            self._learn_before(first - 1)
+            # What stood between is not to be had, and is a finding of its own. It may have been a checkpoint, that
+            # covered no more than the next one does.
+            self._upcoming = bisect_right(self._covered, (end - 1, 0))
+            more = self._upcoming < len(self._covered)
+            self._watch.skip(self._covered[self._upcoming][1] if more else self._size)
+        self._expected = index + 1
+        self._learn_before(index)
+
+    def _learn_before(self, index: int) -> None:
+        while self._upcoming < len(self._covered) and self._covered[self._upcoming][0] < index:
+            self._watch.learn(self._covered[self._upcoming][1])
+            self._upcoming += 1
 
 
 class _Watch:
@@ -100,11 +122,11 @@ class _Watch:
         """The operator's log is known up to `size`, which may be any number that its key signed."""
         reach = min(size, self._operator.size)
         for number in range(self._known, reach):
-            found = self._operator.genuine.get(number)
-            if found is None:
+            kind = self._operator.kind(number)
+            if kind is None:
                 self._unknown += 1
-            elif isinstance(found.body, Command):
-                self._take_command(number, found.body)
+            elif kind is Kind.COMMAND and isinstance(body := self._operator.genuine[number].body, Command):
+                self._take_command(number, body)
         self._unknown += max(0, size - max(self._known, reach))
         self._known = max(self._known, size)
 

@@ -1,5 +1,6 @@
-"""What was found on a bench, as values: nothing in here is trusted."""
+"""What was found on a bench: nothing in here is trusted. Large logs are not held, but read where they are asked for."""
 
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
 from testbed.chain.proofs import Header
@@ -11,15 +12,16 @@ from testbed.core.entry import Row
 class LogEvidence:
     """One log as it stands on disk.
 
-    rows: in the order of their index; checkpoints: (size, signed note) of each commit; published: the `checkpoint`
-    file; tiles: bytes by path relative to the log's folder, for the published size; problem: why it could not be read.
+    rows: in the order of their index, all at hand or `StoredRows`, which are read where they are asked for;
+    checkpoints: (size, signed note) of each commit; published: the `checkpoint` file; tiles: bytes by path relative to
+    the log's folder, for the published size, at hand or read likewise; problem: why it could not be read.
     """
 
     origin: str
-    rows: tuple[Row, ...] = ()
+    rows: Sequence[Row] = ()
     checkpoints: tuple[tuple[int, bytes], ...] = ()
     published: bytes | None = None
-    tiles: dict[str, bytes] | None = None
+    tiles: Mapping[str, bytes] | None = None
     problem: str = ""
 
 

@@ -11,17 +11,20 @@ from testbed.chain.rpc import Node
 from testbed.core.bodies import AnchorReceipt, Beacon
 from testbed.core.entry import Kind, Row
 from testbed.core.errors import ChainError, InvalidData, StoreError
-from testbed.keys.checkpoint import parse_checkpoint
 from testbed.record.bodies import decode_body
 from testbed.record.entry import decode_entry
 from testbed.store.sqlite import LogStore
+from testbed.store.stored_rows import StoredRows, as_bytes, typed
 from testbed.verify.chain import slot_of
 from testbed.verify.evidence import ChainEvidence, Evidence, LogEvidence
-from testbed.verify.tiles import expected_count, is_expected
+from testbed.verify.published import read_tiles
 from testbed.verify.trust import LogRole, Trust, TrustedChain
 
 _TRIES = 5
 """How often a publisher, or a whole node, may be exchanged while it is read."""
+
+_AT_ONCE = 8 << 20
+"""Bytes of a database up to which its rows are read at once, which is quicker."""
 
 _ORDER = (LogRole.TWIN, LogRole.GATEWAY, LogRole.READER, LogRole.OPERATOR, LogRole.RECEIPTS)
 
@@ -118,11 +121,12 @@ async def _read_named_blocks(node: Node, chain: ChainEvidence, logs: Iterable[Lo
 
 
 def _named_blocks(log: LogEvidence) -> Iterator[int]:
-    for row in log.rows:
+    kinds = (Kind.BEACON, Kind.RECEIPT)
+    for row in log.rows.of_kinds(kinds) if isinstance(log.rows, StoredRows) else log.rows:
         # What cannot be read is a finding of the checks that come after.
         with suppress(InvalidData):
             kind = decode_entry(row.entry).kind
-            if kind in (Kind.BEACON, Kind.RECEIPT) and row.body is not None:
+            if kind in kinds and row.body is not None:
                 body = decode_body(kind, row.body)
                 if isinstance(body, Beacon):
                     yield min(body.number, _HIGHEST)
@@ -130,65 +134,23 @@ def _named_blocks(log: LogEvidence) -> Iterator[int]:
                     yield header_fields(body.header).number
 
 
-def read_log(origin: str, store: Path, published: Path) -> LogEvidence:
-    """One log as it stands on disk: tiles first, then the records, which are never behind them."""
+def read_log(origin: str, store: Path, published: Path, at_once: int = _AT_ONCE) -> LogEvidence:
+    """One log as it stands on disk: tiles first, then the records, which are never behind them.
+
+    at_once: bytes; a database that is larger is not held, but read where it is asked for.
+    """
     try:
-        note, tiles = _read_tiles(published)
+        note, tiles = read_tiles(published)
         with LogStore.examine(store) as log:
-            rows, checkpoints = log.snapshot()
+            if store.stat().st_size > at_once:
+                rows: Sequence[Row] = log.stored_rows()
+                checkpoints = list(log.checkpoints())
+            else:
+                found, checkpoints = log.snapshot()
+                rows = tuple(typed((row.index, row.entry, row.salt, row.body)) for row in found)
     except StoreError as error:
         return LogEvidence(origin, problem=error.problem)
-    return LogEvidence(
-        origin,
-        tuple(_typed(row) for row in rows),
-        tuple((size, _bytes(note)) for size, note in checkpoints),
-        note,
-        tiles,
-    )
-
-
-def _typed(row: Row) -> Row:
-    return Row(row.index, _bytes(row.entry), _bytes(row.salt), None if row.body is None else _bytes(row.body))
-
-
-def _bytes(value: object) -> bytes:
-    """In a damaged file SQLite gives what it finds, of any type. What is no byte string was never signed."""
-    return value if isinstance(value, bytes) else b""
-
-
-def _read_tiles(folder: Path) -> tuple[bytes | None, dict[str, bytes]]:
-    """The `checkpoint` file and the tiles that it asks for. A publisher may replace both meanwhile: then once more."""
-    note: bytes | None = None
-    tiles: dict[str, bytes] = {}
-    for _ in range(_TRIES):
-        note = _read(folder / "checkpoint")
-        size = _claimed_size(note)
-        # What is there is looked at, not what a checkpoint asks for: it may claim any size.
-        names = [str(path.relative_to(folder)) for path in folder.glob("tile/**/*")]
-        found = {name: _read(folder / name) for name in names if is_expected(name, size)}
-        tiles = {name: data for name, data in found.items() if data is not None}
-        if len(tiles) == expected_count(size) or note == _read(folder / "checkpoint"):
-            break
-    return note, tiles
-
-
-def _claimed_size(note: bytes | None) -> int:
-    """Size that the unverified published checkpoint speaks of, 0 where it is none."""
-    if note is None:
-        return 0
-    try:
-        return parse_checkpoint(note.decode().partition("\n\n")[0] + "\n").size
-    except ValueError:
-        return 0
-
-
-def _read(path: Path) -> bytes | None:
-    try:
-        return path.read_bytes() if path.is_file() else None
-    except FileNotFoundError:
-        return None
-    except OSError as error:
-        raise StoreError(f"{path}: cannot be read: {error.strerror}") from error
+    return LogEvidence(origin, rows, tuple((size, as_bytes(note)) for size, note in checkpoints), note, tiles)
 
 
 def _journal(path: Path) -> tuple[Contents | None, str]:

@@ -1,13 +1,15 @@
 """Checks one log: signatures, then the true leaves, then store, tiles and anchored sizes against them."""
 
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Iterator, Mapping, MutableMapping, Sequence
+from dataclasses import dataclass, field, replace
 
 from testbed.core.bodies import Genesis
 from testbed.core.checkpoint import Checkpoint
+from testbed.core.entry import Entry, Kind
+from testbed.core.errors import StoreError
 from testbed.core.finding import Finding, Layer, Verdict, What
+from testbed.merkle.packed import Packed
 from testbed.merkle.tiles import TILE_WIDTH
-from testbed.merkle.tree import leaf_hash
 from testbed.verify.checkpoints import (
     Anchored,
     Signed,
@@ -20,7 +22,9 @@ from testbed.verify.checkpoints import (
 from testbed.verify.copies import BlockCopy, LeafCopy
 from testbed.verify.evidence import LogEvidence
 from testbed.verify.location import Copy, leaves_by_roots, true_leaves
-from testbed.verify.records import Genuine, check_records
+from testbed.verify.records import Genuine, StoredRecords, check_records
+from testbed.verify.segments import Hashed, hash_log
+from testbed.verify.sequence import check_sequence
 from testbed.verify.tiles import check_tiles, tile_hashes_of
 from testbed.verify.trust import TrustedLog
 
@@ -33,14 +37,14 @@ class CheckedLog:
     """What the check of one log found.
 
     size: records under its newest valid checkpoint; leaves: their true hashes, None where not to be had;
-    genuine: the records, by index, that are what the root says; agreed: the anchored sizes whose root is the log's own;
-    notes: every checkpoint with a valid signature, by the bytes of its signed note.
+    genuine: the records, by index, that are what the root says, each read and decoded when it is asked for;
+    agreed: the anchored sizes whose root is the log's own; notes: every checkpoint with a valid signature, by the bytes of its signed note.
     """
 
     trusted: TrustedLog
     size: int = 0
-    leaves: list[bytes | None] = field(default_factory=list)
-    genuine: dict[int, Genuine] = field(default_factory=dict)
+    leaves: Sequence[bytes | None] = field(default_factory=list)
+    genuine: MutableMapping[int, Genuine] = field(default_factory=dict)
     agreed: tuple[int, ...] = ()
     notes: dict[bytes, Checkpoint] = field(default_factory=dict)
     findings: list[Finding] = field(default_factory=list)
@@ -48,6 +52,66 @@ class CheckedLog:
     @property
     def origin(self) -> str:
         return self.trusted.origin
+
+    def of(self, *kinds: Kind, since: int = 0) -> Iterator[Genuine]:
+        """Its genuine records of these kinds from index `since` on, in order. No other body is decoded."""
+        genuine = self.genuine
+        if isinstance(genuine, StoredRecords):
+            return genuine.of_kinds(kinds, since)
+        return (genuine[index] for index in sorted(genuine) if index >= since and genuine[index].entry.kind in kinds)
+
+    def kind(self, index: int) -> Kind | None:
+        """The kind of a genuine record, which is not read for it; None where none is to be had."""
+        genuine = self.genuine
+        if index not in genuine:
+            return None
+        return genuine.kind(index) if isinstance(genuine, StoredRecords) else genuine[index].entry.kind
+
+    def entries(self) -> Iterator[Entry]:
+        """The entries of its genuine records, in the order of their index. No body is decoded."""
+        genuine = self.genuine
+        if isinstance(genuine, StoredRecords):
+            return (genuine.entry(index) for index in genuine)
+        return (genuine[index].entry for index in sorted(genuine))
+
+    def find(self, source: str, seq: int) -> int | None:
+        """Index of the genuine record with that number of that source, None where there is none."""
+        genuine = self.genuine
+        if isinstance(genuine, StoredRecords):
+            return genuine.find(source, seq)
+        return next((i for i, one in genuine.items() if (one.entry.source, one.entry.seq) == (source, seq)), None)
+
+    def count(self, start: int, stop: int, kind: Kind | None = None) -> int:
+        """How many with start <= index < stop are genuine, of one kind where it is given."""
+        genuine = self.genuine
+        if isinstance(genuine, StoredRecords):
+            return genuine.count(start, stop, kind)
+        return sum(start <= index < stop and kind in (None, one.entry.kind) for index, one in genuine.items())
+
+    def gaps(self, start: int, stop: int) -> Iterator[tuple[int, int]]:
+        """(first, end) of each run of indices with start <= index < stop that are not genuine."""
+        genuine = self.genuine
+        if isinstance(genuine, StoredRecords):
+            yield from genuine.gaps(start, stop)
+            return
+        first = start
+        for index in range(start, stop):
+            if index in genuine:
+                if first < index:
+                    yield first, index
+                first = index + 1
+        if first < stop:
+            yield first, stop
+
+    def has_all(self, start: int, stop: int) -> bool:
+        """Whether all with start <= index < stop are genuine."""
+        return next(self.gaps(start, stop), None) is None
+
+    @property
+    def end(self) -> int:
+        """The index behind the last genuine record, 0 where there is none."""
+        genuine = self.genuine
+        return genuine.end if isinstance(genuine, StoredRecords) else max(genuine, default=-1) + 1
 
 
 def check_log(
@@ -58,16 +122,31 @@ def check_log(
     mirror: Mapping[int, bytes],
 ) -> CheckedLog:
     """Check one log. anchored: what the contract accepted of it; mirror: leaf hashes by index that a twin noted."""
+    if not evidence.problem:
+        try:
+            return _check_log(trusted, simulated_allowed, evidence, anchored, mirror)
+        except StoreError as error:
+            evidence = replace(evidence, problem=error.problem)
     log = CheckedLog(trusted)
-    if evidence.problem:
-        log.findings.append(_open_question(What.UNREACHABLE, Layer.STORE, log.origin, evidence.problem))
-        return log
+    log.findings.append(_open_question(What.UNREACHABLE, Layer.STORE, log.origin, evidence.problem))
+    return log
+
+
+def _check_log(
+    trusted: TrustedLog,
+    simulated_allowed: bool,
+    evidence: LogEvidence,
+    anchored: Sequence[Anchored],
+    mirror: Mapping[int, bytes],
+) -> CheckedLog:
+    log = CheckedLog(trusted)
     signed, found = valid_checkpoints(trusted, evidence, anchored, log.notes)
     log.findings += found
     if evidence.published is None:
         log.findings.append(_open_question(What.MISSING, Layer.LOG, log.origin, "no checkpoint file is published"))
-    stored = [leaf_hash(row.entry) for row in evidence.rows]
-    signed, found = _within_reach(log.origin, signed, evidence, len(mirror))
+    hashed = hash_log(evidence.rows)
+    stored = hashed.packed()
+    signed, found = _within_reach(log.origin, signed, evidence, len(stored), mirror)
     log.findings += found
     if not signed:
         detail = "there is no valid checkpoint to check it by"
@@ -85,80 +164,84 @@ def check_log(
     head = max(within, key=lambda one: one.checkpoint.size).checkpoint
     log.size = head.size
     published = next((one.checkpoint.size for one in signed if one.published), None)
-    copies = _copies(evidence, stored, published, mirror, head.size)
-    log.leaves = true_leaves(head.size, head.root, copies)
-    if None in log.leaves:
-        log.leaves = _from_older_roots(log.leaves, within, copies)
-    if None in log.leaves:
-        log.findings.append(_lost(log, within, stored))
-    log.genuine, found = check_records(log.origin, log.leaves, evidence.rows, stored, max(head.size, claimed))
+    copies = _copies(evidence, hashed, stored, published, mirror, head.size)
+    leaves = true_leaves(head.size, head.root, copies)
+    if None in leaves:
+        leaves = _from_older_roots(leaves, within, copies)
+    if None in leaves:
+        log.findings.append(_lost(log.origin, leaves, within, stored))
+    log.leaves = leaves
+    records, found = check_records(log.origin, leaves, evidence.rows, hashed, max(head.size, claimed))
+    log.genuine = records
     log.findings += found
-    growth = check_growth(log.origin, log.leaves, signed, anchored)
+    growth = check_growth(log.origin, leaves, signed, anchored)
     if published is not None and evidence.tiles is not None and not any(one.published for one in growth.forked):
-        log.findings += check_tiles(log.origin, log.leaves[:published], evidence.tiles)
+        log.findings += check_tiles(log.origin, leaves, min(published, len(leaves)), evidence.tiles)
     log.agreed = growth.agreed
     log.findings += growth.findings
     log.findings += _check_genesis(log, simulated_allowed)
-    log.findings += _check_sequence(log)
+    log.findings += check_sequence(log.origin, records, hashed)
     return log
 
 
 def _within_reach(
-    origin: str, signed: Sequence[Signed], evidence: LogEvidence, noted: int
+    origin: str, signed: Sequence[Signed], evidence: LogEvidence, stored: int, mirror: Mapping[int, bytes]
 ) -> tuple[list[Signed], list[Finding]]:
     """The checkpoints over no more records than can be there: a key can sign for any number."""
-    reach = len(evidence.rows) + TILE_WIDTH * len(evidence.tiles or {}) + noted + _SLACK
+    reach = stored + TILE_WIDTH * len(evidence.tiles or {}) + _SLACK
+    if any(one.checkpoint.size > reach for one in signed):
+        reach += len(mirror)
     beyond = [one for one in signed if one.checkpoint.size > reach]
     findings = []
     if beyond:
         first = min(beyond, key=lambda one: one.checkpoint.size)
-        detail = f"it speaks of {first.checkpoint.size} records; the log holds {len(evidence.rows)}"
+        detail = f"it speaks of {first.checkpoint.size} records; the log holds {stored}"
         findings.append(Finding(What.DELETED, Layer.STORE, first.where, detail, origin=origin))
     return [one for one in signed if one.checkpoint.size <= reach], findings
 
 
 def _copies(
-    evidence: LogEvidence, stored: list[bytes], published: int | None, mirror: Mapping[int, bytes], size: int
+    evidence: LogEvidence,
+    hashed: Hashed,
+    stored: Packed,
+    published: int | None,
+    mirror: Mapping[int, bytes],
+    size: int,
 ) -> list[Copy]:
     copies: list[Copy] = [LeafCopy(stored)]
-    by_index = {row.index: digest for row, digest in zip(evidence.rows, stored, strict=True)}
-    if any(row.index != position for position, row in enumerate(evidence.rows)):
-        copies.append(LeafCopy.sparse(size, by_index))
+    if not hashed.in_place:
+        copies.append(LeafCopy.sparse(size, lambda: zip(hashed.all_numbers(), stored, strict=True)))
     if len(stored) != size:
         # Where records are missing or extra, those behind them stand as far from the end as they should.
-        copies.append(LeafCopy.sparse(size, dict(enumerate(stored, size - len(stored)))))
-    if published is not None and evidence.tiles is not None:
-        copies.append(LeafCopy(tile_hashes_of(evidence.tiles, 0, published)))
-        blocks = tile_hashes_of(evidence.tiles, 1, published)
-        copies.append(BlockCopy([block or bytes(32) for block in blocks]))
-    if mirror:
-        copies.append(LeafCopy.sparse(size, mirror))
+        copies.append(LeafCopy(lambda: stored[max(0, len(stored) - size) :].behind(size - len(stored))))
+    tiles = evidence.tiles
+    if published is not None and tiles is not None:
+        copies.append(LeafCopy(lambda: tile_hashes_of(tiles, 0, published)))
+        copies.append(BlockCopy(lambda: tile_hashes_of(tiles, 1, published)))
+    copies.append(LeafCopy.sparse(size, mirror.items))
     return copies
 
 
-def _from_older_roots(
-    leaves: list[bytes | None], signed: Sequence[Signed], copies: Sequence[Copy]
-) -> list[bytes | None]:
+def _from_older_roots(leaves: Packed, signed: Sequence[Signed], copies: Sequence[Copy]) -> Packed:
     roots: dict[int, set[bytes]] = {}
     for one in signed:
         roots.setdefault(one.checkpoint.size, set()).add(one.checkpoint.root)
-    whole = [copy.leaves(0, copy.size) or () for copy in copies if isinstance(copy, LeafCopy)]
-    return leaves_by_roots(leaves, roots, whole)
+    return leaves_by_roots(leaves, roots, [copy.whole for copy in copies if isinstance(copy, LeafCopy)])
 
 
-def _lost(log: CheckedLog, signed: Sequence[Signed], stored: Sequence[bytes]) -> Finding:
+def _lost(origin: str, leaves: Packed, signed: Sequence[Signed], stored: Packed) -> Finding:
     """The finding for leaves that no copy has: as narrow as the signed checkpoints make it."""
-    unknown = [index for index, leaf in enumerate(log.leaves) if leaf is None]
+    unknown = list(leaves.unknown())
     first, last = unknown[0], unknown[-1]
     roots = prefix_roots(stored, {one.checkpoint.size for one in signed})
     failing = [one.checkpoint.size for one in signed if roots.get(one.checkpoint.size) != one.checkpoint.root]
     above = min((size for size in failing if size > first), default=last + 1)
     if above == first + 1:
-        where, detail = f"record {first} of {log.origin}", "neither store nor tiles nor any mirror has what was signed"
-        return Finding(What.ALTERED, Layer.LOG, where, detail, origin=log.origin, index=first)
-    where = f"records {first} to {above - 1} of {log.origin}"
+        where, detail = f"record {first} of {origin}", "neither store nor tiles nor any mirror has what was signed"
+        return Finding(What.ALTERED, Layer.LOG, where, detail, origin=origin, index=first)
+    where = f"records {first} to {above - 1} of {origin}"
     detail = "store and tiles were both changed somewhere in this range: signed roots bound it, no copy narrows it"
-    return Finding(What.ALTERED, Layer.LOG, where, detail, origin=log.origin)
+    return Finding(What.ALTERED, Layer.LOG, where, detail, origin=origin)
 
 
 def _check_genesis(log: CheckedLog, simulated_allowed: bool) -> list[Finding]:
@@ -174,24 +257,6 @@ def _check_genesis(log: CheckedLog, simulated_allowed: bool) -> list[Finding]:
     if body.simulated and not simulated_allowed:
         detail = "the records come from a virtual clock and a seed; the trust file allows no simulated bench"
         return [Finding(What.SIMULATED, Layer.IDENTITY, where, detail, Verdict.INCONCLUSIVE, log.origin, 0)]
-    return []
-
-
-def _check_sequence(log: CheckedLog) -> list[Finding]:
-    """Each source is counted from 0 without gaps: a writer that leaves one out signs for its own omission."""
-    expected: dict[str, int] = {}
-    for index in range(log.size):
-        found = log.genuine.get(index)
-        if found is None:
-            # What is not to be had is a finding of its own, and nothing can be counted behind it.
-            return []
-        entry = found.entry
-        due = expected.get(entry.source, 0)
-        if entry.seq != due:
-            where = f"record {index} of {log.origin}"
-            detail = f"it is number {entry.seq} of {entry.source}, and {due} is next: its writer left records out"
-            return [Finding(What.SKIPPED, Layer.LOG, where, detail, origin=log.origin, index=index)]
-        expected[entry.source] = due + 1
     return []
 
 

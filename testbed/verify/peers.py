@@ -5,7 +5,7 @@ from testbed.core.checkpoint import Checkpoint
 from testbed.core.errors import InvalidData
 from testbed.core.finding import Finding, Layer, What
 from testbed.keys.checkpoint import open_checkpoint
-from testbed.merkle.tree import Tree
+from testbed.merkle.packed import Packed
 from testbed.verify.log import CheckedLog
 
 
@@ -16,7 +16,8 @@ class KeptCheckpoints:
         self._holder = holder
         self._source = source
         self._layer = layer
-        self._own: Tree | None = None
+        self._own: Packed | None = None
+        self._known = 0
         self._source_forked = any(one.what is What.FORKED for one in source.findings)
         self._forked: list[tuple[int, str]] = []
         self._forked_to = 0
@@ -44,10 +45,9 @@ class KeptCheckpoints:
     def _lies_off(self, checkpoint: Checkpoint) -> bool:
         """Whether the source's tree, as far as it is known, has another root at that size."""
         if self._own is None:
-            leaves = self._source.leaves
-            known = leaves.index(None) if None in leaves else len(leaves)
-            self._own = Tree(leaf for leaf in leaves[:known] if leaf is not None)
-        return checkpoint.size <= self._own.size and self._own.root(checkpoint.size) != checkpoint.root
+            self._own = Packed.of(self._source.leaves)
+            self._known = next(self._own.unknown(), len(self._own))
+        return checkpoint.size <= self._known and self._own.tree.root(checkpoint.size) != checkpoint.root
 
     def covers(self, index: int) -> bool:
         """Whether a signed checkpoint over that record is kept, be it on the source's tree or not."""

@@ -8,6 +8,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 
 from testbed.core.bodies import SOURCE_BACK, SOURCE_LOST, STARTED, Event, Heartbeat, State
+from testbed.core.entry import Kind
 from testbed.core.finding import Finding, Layer, Verdict, What
 from testbed.verify.log import CheckedLog
 
@@ -51,11 +52,11 @@ def _side_of(log: CheckedLog) -> _Side:
     boots: set[int] = set()
     last: Scan | None = None
     started, expected = True, 0
-    for index in sorted(log.genuine):
-        if index != expected:
+    for record in log.of(Kind.STATE, Kind.HEARTBEAT, Kind.EVENT):
+        index, body = record.index, record.body
+        if not log.has_all(expected, index):
             last = None
         expected = index + 1
-        body = log.genuine[index].body
         if isinstance(body, Event) and body.name in (STARTED, SOURCE_LOST, SOURCE_BACK):
             last = None
             side.excused, started = body.name == SOURCE_LOST, started or body.name == STARTED
@@ -70,7 +71,7 @@ def _side_of(log: CheckedLog) -> _Side:
             side.states.setdefault(scan, (index, body))
             boots.add(body.boot)
             side.excused, started, last = False, False, scan
-    side.excused |= log.size > expected
+    side.excused |= log.size > log.end
     return side
 
 

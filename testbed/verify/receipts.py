@@ -6,6 +6,7 @@ from testbed.chain.proofs import header_fields
 from testbed.chain.receipts import ProvenReceipt, check_receipt
 from testbed.chain.steps import Anchoring, Mined
 from testbed.core.bodies import AnchorReceipt
+from testbed.core.entry import Kind
 from testbed.core.errors import InvalidData
 from testbed.core.finding import Finding, Layer, Verdict, What
 from testbed.keys.checkpoint import open_checkpoint
@@ -39,8 +40,8 @@ def check_receipts(
     wrong: list[tuple[What, Layer, int, str]] = []
     proved: list[ProvenReceipt] = []
     count = 0
-    for index in sorted(receipts.genuine):
-        body = receipts.genuine[index].body
+    for record in receipts.of(Kind.RECEIPT):
+        index, body = record.index, record.body
         if not isinstance(body, AnchorReceipt):
             continue
         place, count = count, count + 1

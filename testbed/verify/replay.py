@@ -4,6 +4,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 from testbed.core.bodies import LeafRef, Peer, State, TwinRecord
+from testbed.core.entry import Kind
 from testbed.core.finding import Finding, Layer, Verdict, What
 from testbed.fieldbus.readings import Readings
 from testbed.model.registry import Dynamics
@@ -52,9 +53,9 @@ def replay(
     diverged: list[int] = []
     unapproved: list[int] = []
     unknown: list[int] = []
-    for index in sorted(twin.genuine):
-        found = twin.genuine[index]
-        if index != last_index + 1:
+    for found in twin.of(Kind.TWIN, Kind.PEER):
+        index = found.index
+        if not twin.has_all(last_index + 1, index):
             previous, corrected, begun = None, None, True  # the records between are not to be had
         last_index = index
         body = found.body
@@ -105,7 +106,7 @@ def _run(
     body: TwinRecord,
 ) -> _Outcome | None:
     """One step again, from the named state and from the corrected one; None when an input is not the source's."""
-    inputs = _inputs(source, body)
+    inputs = _states(source, body)
     if inputs is None:
         return None
     starts = [known.model.initial(known.parameters) if previous is None else previous.state]
@@ -116,23 +117,31 @@ def _run(
         outputs: Floats = ()
         state = start
         for one in inputs:
-            if isinstance(one.body, State):
-                state, outputs = known.model.step(known.parameters, state, known.readings(one.body))
+            state, outputs = known.model.step(known.parameters, state, known.readings(one))
         again = TwinRecord(body.inputs, body.model, body.parameters, state, outputs)
         if encode_body(again) == found.data:
             return _Outcome(agrees=True, corrected=None)
     return _Outcome(agrees=False, corrected=state)
 
 
-def _inputs(source: CheckedLog, body: TwinRecord) -> list[Genuine] | None:
-    """The source's own records that the inputs name, None where one of them is not to be had."""
+def _kinds(source: CheckedLog, body: TwinRecord) -> list[Kind] | None:
+    """Of the source's own records that the inputs name; None where one of them is not to be had."""
     found = [
-        source.genuine.get(ref.index)
+        source.kind(ref.index)
         for ref in body.inputs
         if ref.origin == source.origin and ref.index < source.size and source.leaves[ref.index] == ref.leaf_hash
     ]
     genuine = [one for one in found if one is not None]
     return genuine if len(genuine) == len(body.inputs) else None
+
+
+def _states(source: CheckedLog, body: TwinRecord) -> list[State] | None:
+    """The states among the source's own records that the inputs name; None where one of these is not to be had."""
+    kinds = _kinds(source, body)
+    if kinds is None:
+        return None
+    named = [ref.index for ref, kind in zip(body.inputs, kinds, strict=True) if kind is Kind.STATE]
+    return [one for index in named if isinstance(one := source.genuine[index].body, State)]
 
 
 def _check_order(
@@ -189,8 +198,8 @@ def _differs(source: CheckedLog, ref: LeafRef) -> bool:
 
 
 def _ends_with_its_state(source: CheckedLog, body: TwinRecord) -> bool:
-    inputs = _inputs(source, body)
-    return inputs is None or [isinstance(one.body, State) for one in inputs] == [False] * (len(inputs) - 1) + [True]
+    kinds = _kinds(source, body)
+    return kinds is None or [kind is Kind.STATE for kind in kinds] == [False] * (len(kinds) - 1) + [True]
 
 
 _DIVERGED = "running the model again from its named state and inputs gives another body"
@@ -199,11 +208,9 @@ _UNAPPROVED = "the trust file has no model with its hash and parameters"
 
 def _runs(twin: CheckedLog, what: What, found: list[int], detail: str) -> list[Finding]:
     """Twin records that are found one after another are one finding, which names the first."""
-    twin_records = [index for index in sorted(twin.genuine) if isinstance(twin.genuine[index].body, TwinRecord)]
-    rank = {index: place for place, index in enumerate(twin_records)}
     runs: list[list[int]] = []
     for index in found:
-        if runs and rank[index] == rank[runs[-1][-1]] + 1:
+        if runs and not twin.count(runs[-1][-1] + 1, index, Kind.TWIN):
             runs[-1].append(index)
         else:
             runs.append([index])

@@ -10,6 +10,7 @@ from contextlib import suppress
 from dataclasses import dataclass, field, replace
 
 from testbed.core.bodies import TestManifest
+from testbed.core.entry import Kind
 from testbed.core.errors import InvalidData
 from testbed.core.finding import Finding, Layer, Verdict, What
 from testbed.core.run import RunEnd, RunFacts
@@ -128,7 +129,7 @@ def _entry_of(logs: Sequence[CheckedLog], found: Mapping[str, bytes]) -> tuple[C
     named = _named_runs(found)
     ranked: list[tuple[tuple[int, bool, int], CheckedLog, Logged]] = []
     for log in logs:
-        for record in log.genuine.values():
+        for record in log.of(Kind.TEST):
             if isinstance(record.body, TestManifest):
                 entry, run = _taken_apart(record, record.body), record.entry.source
                 own = (name for name, digest in entry.files.items() if hashes.get(name) == digest)

@@ -3,6 +3,7 @@
 from collections.abc import Iterator, Sequence
 
 from testbed.core.bodies import IDENTITY, Event
+from testbed.core.entry import Kind
 from testbed.core.errors import InvalidData
 from testbed.core.finding import Finding, Layer, Verdict, What
 from testbed.core.identity import Identity
@@ -43,8 +44,8 @@ def _meanwhile(log: CheckedLog, facts: RunFacts, end: RunEnd) -> Iterator[tuple[
     """Index and identity: what held when the run began, and each one until it ended."""
     begun, ended = ({one.origin: one.size for one in logs}.get(log.origin) for logs in (facts.logs, end.logs))
     held: tuple[int, Identity] | None = None
-    for index in sorted(log.genuine):
-        body = log.genuine[index].body
+    for record in log.of(Kind.EVENT):
+        index, body = record.index, record.body
         if not isinstance(body, Event) or body.name != IDENTITY or (ended is not None and index >= ended):
             continue
         try:

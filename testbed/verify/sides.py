@@ -5,6 +5,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 
 from testbed.core.bodies import SOURCE_BACK, SOURCE_LOST, STARTED, Event, Heartbeat, State
+from testbed.core.entry import Kind
 from testbed.core.tags import Tag
 from testbed.verify.log import CheckedLog
 
@@ -79,17 +80,19 @@ def side_of(log: CheckedLog, tags: Sequence[Tag]) -> Side:
     """Read a log once, in order. What is not genuine is left out: it is a finding of its own, and no gap."""
     walk = _Walk(Side(log, tags))
     expected = 0
-    for index in sorted(log.genuine):
-        if index != expected:
+    for record in log.of(Kind.STATE, Kind.HEARTBEAT, Kind.EVENT):
+        index, body = record.index, record.body
+        if not log.has_all(expected, index):
             walk.skip()
         expected = index + 1
-        body = log.genuine[index].body
         if isinstance(body, State):
             walk.take_state(index, body)
         elif isinstance(body, Heartbeat):
             walk.take_heartbeat(body)
         elif isinstance(body, Event):
             walk.take_event(body)
+    if not log.has_all(expected, log.end):
+        walk.skip()
     side = walk.side
     side.gaps += walk.owed
     side.timed.sort(key=lambda one: one[:2])

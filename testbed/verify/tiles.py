@@ -2,9 +2,11 @@
 
 from bisect import bisect_left
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 
 from testbed.core.errors import InvalidData
 from testbed.core.finding import Finding, Layer, Verdict, What
+from testbed.merkle.packed import Packed
 from testbed.merkle.tiles import (
     TILE_WIDTH,
     TileId,
@@ -16,9 +18,7 @@ from testbed.merkle.tiles import (
     tile_path,
     tile_widths,
 )
-from testbed.merkle.tree import Tree, leaf_hash
-
-_UNKNOWN = bytes(32)
+from testbed.merkle.tree import leaf_hash
 
 
 def is_expected(path: str, size: int) -> bool:
@@ -50,24 +50,33 @@ def tile_hashes_of(tiles: Mapping[str, bytes], level: int, size: int) -> list[by
     return hashes
 
 
-def check_tiles(origin: str, leaves: Sequence[bytes | None], tiles: Mapping[str, bytes]) -> list[Finding]:
-    """Compare every tile that a log of len(leaves) must offer. Hashes over an unknown leaf are not judged."""
-    tree = Tree(leaf or _UNKNOWN for leaf in leaves)
-    unknown = [index for index, leaf in enumerate(leaves) if leaf is None]
+def check_tiles(origin: str, leaves: Packed, size: int, tiles: Mapping[str, bytes]) -> list[Finding]:
+    """Compare every tile that a log of `size`, no more than there are leaves, must offer. Hashes over an unknown leaf
+    are not judged.
+    """
+    unknown = list(leaves.unknown())
     findings: list[Finding] = []
-    for tile in tile_widths(len(leaves)):
+    for tile in tile_widths(size):
         data = tiles.get(tile.path)
         if data is None:
             findings.append(_missing(origin, tile))
         else:
-            findings += _compare(origin, tile, tile_hashes(tree, tile), data, unknown)
-    for bundle in entry_bundles(len(leaves)):
+            findings += _compare(origin, tile, _expected(leaves, tile), data, unknown)
+    for bundle in entry_bundles(size):
         data = tiles.get(bundle.path)
         if data is None:
             findings.append(_missing(origin, bundle))
         else:
             findings += _compare_bundle(origin, bundle, leaves, data)
     return findings
+
+
+def _expected(leaves: Packed, tile: TileId) -> bytes:
+    if not tile.level:
+        start = tile.n * TILE_WIDTH * 32
+        return bytes(leaves.data[start : start + tile.width * 32])
+    # A block is what stands under one hash of level 1.
+    return tile_hashes(leaves.tree.blocks, replace(tile, level=tile.level - 1))
 
 
 def _compare(origin: str, tile: TileId, expected: bytes, data: bytes, unknown: Sequence[int]) -> list[Finding]:
@@ -92,8 +101,9 @@ def _compare(origin: str, tile: TileId, expected: bytes, data: bytes, unknown: S
     return findings
 
 
-def _compare_bundle(origin: str, bundle: TileId, leaves: Sequence[bytes | None], data: bytes) -> list[Finding]:
+def _compare_bundle(origin: str, bundle: TileId, leaves: Packed, data: bytes) -> list[Finding]:
     start = bundle.n * TILE_WIDTH
+    signed = leaves[start : start + bundle.width]
     try:
         entries = decode_bundle(data, bundle.width)
     except InvalidData as error:
@@ -107,8 +117,8 @@ def _compare_bundle(origin: str, bundle: TileId, leaves: Sequence[bytes | None],
             origin=origin,
             index=index,
         )
-        for index, entry in enumerate(entries, start)
-        if leaves[index] not in (None, leaf_hash(entry))
+        for index, (entry, leaf) in enumerate(zip(entries, signed, strict=True), start)
+        if leaf not in (None, leaf_hash(entry))
     ]
 
 

@@ -4,8 +4,9 @@ from dataclasses import dataclass
 
 from testbed.core.checkpoint import Checkpoint
 from testbed.core.errors import UsageError
+from testbed.merkle.packed import Packed
 from testbed.merkle.proofs import verify_inclusion
-from testbed.merkle.tree import Tree, leaf_hash
+from testbed.merkle.tree import leaf_hash
 from testbed.verify.beacons import beacons_of
 from testbed.verify.log import CheckedLog
 from testbed.verify.records import Genuine
@@ -61,10 +62,12 @@ def trace(checked: Checked, source: str, seq: int, origin: str | None = None) ->
     if not logs:
         raise UsageError(f"there is no log {origin!r}", f"there are {', '.join(sorted(checked.logs))}")
     for log in sorted(logs, key=lambda log: log.trusted.role is not LogRole.GATEWAY):
-        for record in log.genuine.values():
-            if (record.entry.source, record.entry.seq) == (source, seq):
-                return _trace(checked, log, record)
-            newest[record.entry.source] = max(record.entry.seq, newest.get(record.entry.source, 0))
+        index = log.find(source, seq)
+        if index is not None:
+            return _trace(checked, log, log.genuine[index])
+    for log in logs:
+        for entry in log.entries():
+            newest[entry.source] = max(entry.seq, newest.get(entry.source, 0))
     if not newest:
         raise UsageError("there is no genuine record at all", "run the bench first, or see `testbed verify`")
     raise UsageError(
@@ -77,12 +80,11 @@ def trace(checked: Checked, source: str, seq: int, origin: str | None = None) ->
 def _trace(checked: Checked, log: CheckedLog, record: Genuine) -> Trace:
     leaf, after = leaf_hash(record.entry_data), _after(checked, log, record)
     size = min((size for size in log.agreed if size > record.index), default=None)
-    leaves = [] if size is None else [known for known in log.leaves[:size] if known is not None]
-    if size is None or len(leaves) != size:
+    leaves = Packed.of(log.leaves)
+    if size is None or next(leaves.unknown(), size) < size:
         return Trace(log.origin, record, leaf, None, (), None, after)
-    tree = Tree(leaves)
-    checkpoint = Checkpoint(log.origin, size, tree.root())
-    path = tuple(tree.inclusion_path(record.index))
+    checkpoint = Checkpoint(log.origin, size, leaves.tree.root(size))
+    path = tuple(leaves.tree.inclusion_path(record.index, size))
     verify_inclusion(leaf, record.index, size, path, checkpoint.root)
     mined = checked.chain.held.get((log.origin, size))
     if mined is None:

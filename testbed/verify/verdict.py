@@ -1,14 +1,17 @@
 """From evidence to verdict: runs every check, folds what follows from something else, and says how far it reaches."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
-from testbed.core.bodies import State, TwinRecord
+from testbed.core.bodies import State
+from testbed.core.entry import Kind
+from testbed.core.errors import LogChanged
 from testbed.core.finding import Finding, Layer, Verdict, What
 from testbed.verify.across import ModelMaker, check_blocks, check_readers, check_twin
 from testbed.verify.chain import CheckedChain, check_chain
 from testbed.verify.evidence import Evidence, LogEvidence
 from testbed.verify.log import CheckedLog, check_log
+from testbed.verify.noted import Noted
 from testbed.verify.silence import check_silence
 from testbed.verify.trust import LogRole, Trust, TrustedLog
 
@@ -68,14 +71,24 @@ class Checked:
 
 
 def check(trust: Trust, evidence: Evidence, make_model: ModelMaker) -> Checked:
-    """Check everything that the trust file names. Pure: what could not be read is a finding, not an exception."""
+    """Check everything that the trust file names. What could not be read is a finding, not an exception."""
+    while True:
+        try:
+            return _check(trust, evidence, make_model)
+        except LogChanged as error:
+            # It was whole when its check began, and another check has to go on from it.
+            lost = LogEvidence(error.origin, problem=error.problem)
+            evidence = replace(evidence, logs={**evidence.logs, error.origin: lost})
+
+
+def _check(trust: Trust, evidence: Evidence, make_model: ModelMaker) -> Checked:
     chain = check_chain(trust.chain, evidence)
     findings = list(chain.findings)
     logs: dict[str, CheckedLog] = {}
     # Twins first: what a twin noted of its source is a mirror of the source's leaf hashes.
     for trusted in sorted(trust.logs, key=lambda log: log.role is not LogRole.TWIN):
         found = evidence.logs.get(trusted.origin, LogEvidence(trusted.origin, problem="there is no such log"))
-        mirror = _mirror(logs, trusted.origin)
+        mirror = Noted(list(logs.values()), trusted.origin)
         anchored = chain.anchored.get(trusted.origin, [])
         logs[trusted.origin] = check_log(trusted, trust.simulated, found, anchored, mirror)
     replayed, readers = 0, (LogRole.GATEWAY, LogRole.READER)
@@ -113,33 +126,19 @@ def check(trust: Trust, evidence: Evidence, make_model: ModelMaker) -> Checked:
     return Checked(report, logs, chain)
 
 
-def _mirror(logs: Mapping[str, CheckedLog], origin: str) -> dict[int, bytes]:
-    return {
-        ref.index: ref.leaf_hash
-        for log in logs.values()
-        for found in log.genuine.values()
-        if isinstance(found.body, TwinRecord)
-        for ref in found.body.inputs
-        if ref.origin == origin
-    }
-
-
 def _standing(trusted: TrustedLog, log: CheckedLog, chain: CheckedChain, missed: int) -> Standing:
     seen = chain.confirmed.get(trusted.origin, 0)
     confirmed = max((size for size in log.agreed if size <= seen), default=0)
-    proved = [found for found in log.genuine.values() if found.index < confirmed]
-    waiting = [
-        found.body.receive_time_ns
-        for found in log.genuine.values()
-        if found.index >= confirmed and isinstance(found.body, State)
-    ]
+    waiting = (
+        found.body.receive_time_ns for found in log.of(Kind.STATE, since=confirmed) if isinstance(found.body, State)
+    )
     return Standing(
         origin=trusted.origin,
         role=trusted.role,
         size=log.size,
         confirmed=confirmed,
-        genuine=len(proved),
-        states=sum(isinstance(found.body, State) for found in proved),
+        genuine=log.count(0, confirmed),
+        states=log.count(0, confirmed, Kind.STATE),
         anchors=len(chain.anchored.get(trusted.origin, [])),
         waiting_since_ns=min(waiting, default=None),
         missed=missed,
