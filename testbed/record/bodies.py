@@ -19,6 +19,9 @@ A hash is 32 bytes. Times are UTC ns. *Floats* are one byte string: 8 bytes for 
 A state has as many statuses as values.
 """  # noqa: E501  # a row of the table is one line
 
+from collections.abc import Callable
+from operator import attrgetter
+
 from testbed.core.bodies import (
     Advisory,
     AnchorReceipt,
@@ -53,6 +56,14 @@ from testbed.record.fields import (
     optional,
     rows,
 )
+
+def _values_of(names: list[str]) -> Callable[[object], tuple[object, ...]]:
+    """What gives a body's attributes of these names."""
+    if len(names) == 1:
+        one = attrgetter(names[0])
+        return lambda body: (one(body),)
+    return attrgetter(*names)
+
 
 Layout = tuple[tuple[str, Field], ...]
 
@@ -106,6 +117,12 @@ _LAYOUTS: dict[Kind, tuple[type[Body], Layout]] = {
 _KINDS: dict[type, Kind] = {body_type: kind for kind, (body_type, _) in _LAYOUTS.items()}
 
 
+_ENCODERS: dict[Kind, tuple[Callable[[object], tuple[object, ...]], tuple[Callable[[object], object], ...]]] = {
+    kind: (_values_of([name for name, _ in layout]), tuple(field.encode for _, field in layout))
+    for kind, (_, layout) in _LAYOUTS.items()
+}
+
+
 def kind_of(body: Body) -> Kind:
     """The kind that stands in the entry of `body`; raises InvalidData for anything but a body."""
     kind = _KINDS.get(type(body))
@@ -116,15 +133,19 @@ def kind_of(body: Body) -> Kind:
 
 def encode_body(body: Body) -> bytes:
     """The bytes of `body`, deterministic; raises InvalidData where a field has a wrong type, range or length."""
+    return encode_kind(body)[1]
+
+
+def encode_kind(body: Body) -> tuple[Kind, bytes]:
+    """The kind that stands in the entry of `body`, and its bytes as `encode_body` has them."""
     kind = kind_of(body)
-    items: list[object] = []
-    for name, field in _LAYOUTS[kind][1]:
-        try:
-            items.append(field.encode(getattr(body, name)))
-        except InvalidData as error:
-            raise _fault(kind, name, error) from error
+    values_of, codecs = _ENCODERS[kind]
+    try:
+        items = [encode(value) for encode, value in zip(codecs, values_of(body), strict=True)]
+    except InvalidData:
+        raise _first_fault(kind, body) from None
     _check_whole(body)
-    return cbor.encode(items)
+    return kind, cbor.encode_checked(items)
 
 
 def decode_body(kind: Kind, data: bytes) -> Body:
@@ -142,6 +163,16 @@ def decode_body(kind: Kind, data: bytes) -> Body:
     body = make(*fields)  # type: ignore[arg-type]  # each field's codec has checked its type
     _check_whole(body)
     return body
+
+
+def _first_fault(kind: Kind, body: Body) -> InvalidData:
+    """What is wrong with the first field that cannot be encoded."""
+    for name, field in _LAYOUTS[kind][1]:
+        try:
+            field.encode(getattr(body, name))
+        except InvalidData as error:
+            return _fault(kind, name, error)
+    raise ValueError(f"{kind.name.lower()}: every field can be encoded")
 
 
 def _check_whole(body: Body) -> None:

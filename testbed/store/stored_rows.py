@@ -20,8 +20,6 @@ Columns = tuple[Any, Any, Any, Any]
 _QUERY = "SELECT idx, entry, salt, body FROM records"
 _AT_ONCE = 1024
 """Rows that are fetched together."""
-_LEAST = 4096
-"""Rows in a reach, at least: less would not be worth a turn."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,16 +69,13 @@ class StoredRows(Sequence[Row]):
         """Raises StoreError when a writer changed the file in its place since it was examined."""
         self._examined.check_unchanged()
 
-    def reaches(self, most: int) -> list[Reach]:
-        """All rows in at most `most` parts, in order. Rows under numbers that no writer gives are in the last one."""
+    def reaches(self, width: int) -> list[Reach]:
+        """All rows in order, `width` in each part. Rows under numbers that no writer gives are in the first or last."""
         ends = next(self._select("SELECT min(idx), max(idx) FROM records", ()))
         if not self.plain or not all(isinstance(end, int) for end in ends):
             return [Reach(self._label, self._address)]
         count = min(max(0, ends[1] + 1), self._at_most())
-        parts = max(1, min(most, count // _LEAST))
-        # Whole tiles, so that the roots of their leaves can be put together.
-        width = -(-count // parts // 256) * 256 or 256
-        edges: list[int | None] = [None, *(n * width for n in range(1, parts)), None]
+        edges: list[int | None] = [None, *range(width, count, width), None]
         return [Reach(self._label, self._address, low, high) for low, high in pairwise(edges)]
 
     def between(self, first: int, last: int) -> list[Row]:
@@ -120,9 +115,9 @@ class StoredRows(Sequence[Row]):
         return (typed(columns) for columns in self._select(f"{_QUERY} ORDER BY idx", ()))
 
     def _at_most(self) -> int:
-        """More rows than fit into the file are not there: each takes at least a few bytes."""
+        """Rows that the file has room for, all with an entry, a salt and a body: more will hardly be there."""
         pages, size = (next(self._select(f"PRAGMA {name}", ()))[0] for name in ("page_count", "page_size"))
-        return int(pages) * int(size) // 4
+        return int(pages) * int(size) // 64
 
     def _select(self, query: str, arguments: Sequence[object]) -> Iterator[tuple[Any, ...]]:
         try:

@@ -4,10 +4,11 @@ Tiles are derived from the entries, so they are written without fsync, and made 
 Memory is bounded: per level only the hashes of the tile that is still filling are kept.
 """
 
+from collections.abc import Sequence
 from pathlib import Path
 
+from testbed.merkle.packed import roots_of_blocks
 from testbed.merkle.tiles import TILE_WIDTH, encode_bundle, entries_path, tile_path
-from testbed.merkle.tree import CompactRange
 from testbed.store.files import write_atomic
 
 
@@ -25,11 +26,19 @@ class Publisher:
 
     def add(self, entry: bytes, leaf_hash: bytes) -> None:
         """Take the next entry; nothing is written before `publish`."""
-        self._bundle.append(entry)
-        if len(self._bundle) == TILE_WIDTH:
-            self._due.append((entries_path(self._filled[0]), encode_bundle(self._bundle)))
-            self._bundle = []
-        self._push(0, leaf_hash)
+        self.extend([entry], [leaf_hash])
+
+    def extend(self, entries: Sequence[bytes], leaf_hashes: Sequence[bytes]) -> None:
+        """Take the next entries with their leaf hashes; nothing is written before `publish`."""
+        start = 0
+        while start < len(entries):
+            stop = start + TILE_WIDTH - len(self._bundle)
+            self._bundle += entries[start:stop]
+            if len(self._bundle) == TILE_WIDTH:
+                self._due.append((entries_path(self._filled[0]), encode_bundle(self._bundle)))
+                self._bundle = []
+            self._push(0, leaf_hashes[start:stop])
+            start = stop
 
     def publish(self, note: bytes) -> None:
         """Write what is due, the partial tiles, then the signed checkpoint `note`; then drop superseded partials."""
@@ -79,9 +88,10 @@ class Publisher:
         self._due, self._partials, self._published = [], set(partials), note
         return sorted(rebuilt)
 
-    def _push(self, level: int, digest: bytes) -> None:
+    def _push(self, level: int, digests: Sequence[bytes]) -> None:
+        """Take no more hashes of a level than its tile has room for."""
         hashes = self._levels[level]
-        hashes.append(digest)
+        hashes += digests
         if len(hashes) < TILE_WIDTH:
             return
         self._due.append((tile_path(level, self._filled[level]), b"".join(hashes)))
@@ -90,9 +100,7 @@ class Publisher:
         if level + 1 == len(self._levels):
             self._levels.append([])
             self._filled.append(0)
-        subtree = CompactRange()
-        subtree.extend(hashes)
-        self._push(level + 1, subtree.root())
+        self._push(level + 1, roots_of_blocks(hashes))
 
     def _partial_tiles(self) -> list[tuple[str, bytes]]:
         named = [

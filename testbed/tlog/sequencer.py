@@ -2,20 +2,22 @@
 
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
+from hashlib import sha256
 from pathlib import Path
 from typing import Protocol
 
 from testbed.core.bodies import Body
 from testbed.core.checkpoint import Checkpoint
 from testbed.core.entropy import Entropy
-from testbed.core.entry import Entry, Row
+from testbed.core.entry import Row
 from testbed.core.errors import InvalidData, StoreError
 from testbed.core.failpoints import AFTER, BEFORE, reached
 from testbed.keys.checkpoint import open_checkpoint, sign_checkpoint
 from testbed.keys.ed25519 import SigningKey
 from testbed.merkle.tree import CompactRange, leaf_hash
-from testbed.record.bodies import encode_body, kind_of
-from testbed.record.entry import SALT_SIZE, commitment, decode_entry, encode_entry
+from testbed.record.bodies import encode_kind
+from testbed.record.entry import SALT_SIZE, decode_entry
+from testbed.record.heads import KIND_HEADS, seq_part, source_part
 from testbed.tlog.publisher import Publisher
 
 
@@ -54,6 +56,7 @@ class Log:
         self._entropy = entropy
         self._edge = CompactRange()
         self._next_seq: dict[str, int] = {}
+        self._parts: dict[str, bytes] = {}
         self._note: bytes | None = None
         self._restore()
         self._check_published()
@@ -69,29 +72,40 @@ class Log:
         Raises StoreError with nothing acknowledged; the log must then be opened anew.
         """
         first = self._edge.size
-        rows: list[Row] = []
-        edge = self._edge.copy()
-        next_seq = dict(self._next_seq)
-        hashes: list[bytes] = []
-        for source, body in records:
-            data, salt = encode_body(body), self._entropy.take(SALT_SIZE)
-            seq = next_seq.get(source, 0)
-            next_seq[source] = seq + 1
-            entry = encode_entry(Entry(kind_of(body), source, seq, commitment(salt, data)))
-            rows.append(Row(first + len(rows), entry, salt, data))
-            hashes.append(leaf_hash(entry))
-            edge.append(hashes[-1])
-        if not rows:
+        given = list(records)
+        if not given:
             raise ValueError("a commit holds at least one record")
+        next_seq = dict(self._next_seq)
+        rows = self._rows(given, next_seq)
+        hashes = [sha256(b"\x00" + row.entry).digest() for row in rows]
+        edge = self._edge.copy()
+        edge.extend(hashes)
         checkpoint = Checkpoint(self.origin, edge.size, edge.root())
         note = sign_checkpoint(checkpoint, self._key)
         reached("sequence", BEFORE, first)
         self._store.append(rows, checkpoint.size, note)
         reached("sequence", AFTER, checkpoint.size)
         self._edge, self._next_seq, self._note = edge, next_seq, note
-        for row, digest in zip(rows, hashes, strict=True):
-            self._publisher.add(row.entry, digest)
+        self._publisher.extend([row.entry for row in rows], hashes)
         return Appended(first, checkpoint, note)
+
+    def _rows(self, records: Sequence[tuple[str, Body]], next_seq: dict[str, int]) -> list[Row]:
+        """The rows of these records, each body encoded once; next_seq is counted on."""
+        rows: list[Row] = []
+        salts = self._entropy.take(SALT_SIZE * len(records))
+        parts, index, at = self._parts, self._edge.size, 0
+        for source, body in records:
+            kind, data = encode_kind(body)
+            salt = salts[at : at + SALT_SIZE]
+            part = parts.get(source)
+            if part is None:
+                part = parts[source] = source_part(source)
+            seq = next_seq.get(source, 0)
+            next_seq[source] = seq + 1
+            entry = KIND_HEADS[kind] + part + seq_part(seq) + sha256(salt + data).digest()
+            rows.append(Row(index, entry, salt, data))
+            index, at = index + 1, at + SALT_SIZE
+        return rows
 
     def publish(self) -> None:
         """Write tiles and the `checkpoint` file up to the last commit; they are derived, so nothing is lost without."""

@@ -27,6 +27,7 @@ from testbed.verify.segments import Hashed, hash_log
 from testbed.verify.sequence import check_sequence
 from testbed.verify.tiles import check_tiles, tile_hashes_of
 from testbed.verify.trust import TrustedLog
+from testbed.verify.work import ALONE, Work
 
 _SLACK = 65_536
 """Records that a checkpoint may speak of beyond all that there are copies for, before it is not followed any more."""
@@ -38,7 +39,8 @@ class CheckedLog:
 
     size: records under its newest valid checkpoint; leaves: their true hashes, None where not to be had;
     genuine: the records, by index, that are what the root says, each read and decoded when it is asked for;
-    agreed: the anchored sizes whose root is the log's own; notes: every checkpoint with a valid signature, by the bytes of its signed note.
+    agreed: the anchored sizes whose root is the log's own; notes: every checkpoint with a valid signature, by the
+    bytes of its signed note.
     """
 
     trusted: TrustedLog
@@ -120,11 +122,12 @@ def check_log(
     evidence: LogEvidence,
     anchored: Sequence[Anchored],
     mirror: Mapping[int, bytes],
+    work: Work = ALONE,
 ) -> CheckedLog:
     """Check one log. anchored: what the contract accepted of it; mirror: leaf hashes by index that a twin noted."""
     if not evidence.problem:
         try:
-            return _check_log(trusted, simulated_allowed, evidence, anchored, mirror)
+            return _check_log(trusted, simulated_allowed, evidence, anchored, mirror, work)
         except StoreError as error:
             evidence = replace(evidence, problem=error.problem)
     log = CheckedLog(trusted)
@@ -138,13 +141,14 @@ def _check_log(
     evidence: LogEvidence,
     anchored: Sequence[Anchored],
     mirror: Mapping[int, bytes],
+    work: Work,
 ) -> CheckedLog:
     log = CheckedLog(trusted)
     signed, found = valid_checkpoints(trusted, evidence, anchored, log.notes)
     log.findings += found
     if evidence.published is None:
         log.findings.append(_open_question(What.MISSING, Layer.LOG, log.origin, "no checkpoint file is published"))
-    hashed = hash_log(evidence.rows)
+    hashed = hash_log(log.origin, evidence.rows, work)
     stored = hashed.packed()
     signed, found = _within_reach(log.origin, signed, evidence, len(stored), mirror)
     log.findings += found

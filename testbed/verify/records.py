@@ -1,4 +1,4 @@
-"""Checks stored records against the true leaves: missing, extra, moved, altered. Genuine ones are read when asked for."""
+"""Checks stored records against the true leaves: missing, extra, moved, altered. Genuine ones are read when asked."""
 
 from array import array
 from collections import OrderedDict

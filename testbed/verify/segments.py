@@ -16,14 +16,18 @@ from testbed.merkle.packed import BLOCK, Packed, roots_of_blocks
 from testbed.record.bodies import decode_body
 from testbed.record.entry import SALT_SIZE, commitment, decode_entry
 from testbed.record.heads import COMMITMENT_SIZE, HEAD_SIZE, KIND_HEADS, SEQ_END, seq_part, source_part
-from testbed.store.stored_rows import Columns, StoredRows, as_bytes
+from testbed.store.stored_rows import Columns, Reach, StoredRows, as_bytes
 from testbed.verify.counting import Counted
+from testbed.verify.work import Work
 
 UNREADABLE = 255
 """Stands for the kind of a row whose entry cannot be read."""
 
 _AT_ONCE = 64 * BLOCK
 """Leaves whose nodes are made together, and rows at hand that are taken together."""
+
+_SEGMENT = 128 * BLOCK
+"""Rows in a segment."""
 
 _KIND_OF = {head: kind for kind, head in KIND_HEADS.items()}
 
@@ -98,15 +102,24 @@ class Hashed:
         return self.numbers if self.numbers is not None else (self.number(place) for place in range(len(self)))
 
 
-def hash_log(rows: Sequence[Row]) -> Hashed:
-    """Hash all rows of a log. Raises StoreError where they cannot be read, or changed meanwhile."""
+def hash_log(origin: str, rows: Sequence[Row], work: Work, *, decode: bool = True) -> Hashed:
+    """Hash all rows of a log, each segment by whoever is free. decode: as `hash_rows` has it.
+
+    Raises StoreError where they cannot be read, or changed meanwhile.
+    """
     if not isinstance(rows, StoredRows):
-        return hash_rows(rows_at_hand(rows), decode=True)
+        return hash_rows(rows_at_hand(rows), decode=decode)
     whole = Hashed()
-    for reach in rows.reaches(1):
-        whole.follow(hash_rows(reach.rows(), decode=True))
+    for part in work.each(f"records of {origin}", hash_reach, [(reach, decode) for reach in rows.reaches(_SEGMENT)]):
+        whole.follow(part)
     rows.check_unchanged()
     return whole
+
+
+def hash_reach(job: tuple[Reach, bool]) -> Hashed:
+    """Hash a segment of a log that is read from its file."""
+    reach, decode = job
+    return hash_rows(reach.rows(), decode=decode)
 
 
 def rows_at_hand(rows: Sequence[Row]) -> Iterator[list[Columns]]:

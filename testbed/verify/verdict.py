@@ -14,6 +14,7 @@ from testbed.verify.log import CheckedLog, check_log
 from testbed.verify.noted import Noted
 from testbed.verify.silence import check_silence
 from testbed.verify.trust import LogRole, Trust, TrustedLog
+from testbed.verify.work import ALONE, Work
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,18 +71,18 @@ class Checked:
     chain: CheckedChain
 
 
-def check(trust: Trust, evidence: Evidence, make_model: ModelMaker) -> Checked:
+def check(trust: Trust, evidence: Evidence, make_model: ModelMaker, work: Work = ALONE) -> Checked:
     """Check everything that the trust file names. What could not be read is a finding, not an exception."""
     while True:
         try:
-            return _check(trust, evidence, make_model)
+            return _check(trust, evidence, make_model, work)
         except LogChanged as error:
             # It was whole when its check began, and another check has to go on from it.
             lost = LogEvidence(error.origin, problem=error.problem)
             evidence = replace(evidence, logs={**evidence.logs, error.origin: lost})
 
 
-def _check(trust: Trust, evidence: Evidence, make_model: ModelMaker) -> Checked:
+def _check(trust: Trust, evidence: Evidence, make_model: ModelMaker, work: Work) -> Checked:
     chain = check_chain(trust.chain, evidence)
     findings = list(chain.findings)
     logs: dict[str, CheckedLog] = {}
@@ -90,7 +91,7 @@ def _check(trust: Trust, evidence: Evidence, make_model: ModelMaker) -> Checked:
         found = evidence.logs.get(trusted.origin, LogEvidence(trusted.origin, problem="there is no such log"))
         mirror = Noted(list(logs.values()), trusted.origin)
         anchored = chain.anchored.get(trusted.origin, [])
-        logs[trusted.origin] = check_log(trusted, trust.simulated, found, anchored, mirror)
+        logs[trusted.origin] = check_log(trusted, trust.simulated, found, anchored, mirror, work)
     replayed, readers = 0, (LogRole.GATEWAY, LogRole.READER)
     for trusted in trust.logs:
         log = logs[trusted.origin]
