@@ -198,6 +198,12 @@ def _verify(commands: _Commands) -> None:
     command.add_argument(
         "--log", metavar="NAME", help="the log of that record, such as: reader (default: gateway first)"
     )
+    command.add_argument(
+        "--jobs",
+        type=int,
+        metavar="N",
+        help="processes that read large logs side by side (default: one for each processor)",
+    )
     _json(command)
 
 

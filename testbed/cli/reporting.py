@@ -17,15 +17,16 @@ from testbed.rig.auditing import audit_report
 from testbed.rig.bench import Bench
 from testbed.verify.report import CheckedReport
 from testbed.verify.verdict import Checked
+from testbed.verify.work import Work
 
 _NOT_PROVED = """\
 not proved  that the runner told the truth when it wrote this: the record is the operator's word, from then on unchanged
             independence of the chain: a dev node run by the same people orders and keeps, it is no third party"""
 
 
-def check_and_print(bench: Bench, trust: Path, report: Path, *, as_json: bool) -> int:
+def check_and_print(bench: Bench, trust: Path, report: Path, work: Work, *, as_json: bool) -> int:
     """Check a report; returns the exit code."""
-    found, checked = asyncio.run(audit_report(bench, trust, report))
+    found, checked = asyncio.run(audit_report(bench, trust, report, work))
     if as_json:
         print(json.dumps(_as_json(found, checked)))
     else:

@@ -12,6 +12,7 @@ from testbed.cli.near import near
 from testbed.cli.options import bench_of, trust_of
 from testbed.cli.reporting import check_and_print
 from testbed.cli.tracing import trace_as_json, trace_as_text
+from testbed.cli.working import working
 from testbed.core.errors import UsageError
 from testbed.core.finding import Verdict
 from testbed.rig.auditing import audit
@@ -39,9 +40,11 @@ def execute(options: argparse.Namespace) -> int:
     if options.report is not None:
         if options.record is not None:
             raise UsageError("--record does not go with a report", "leave one of them out")
-        return check_and_print(bench, file, options.report, as_json=options.json)
+        with working(options.jobs) as work:
+            return check_and_print(bench, file, options.report, work, as_json=options.json)
     begun = time.monotonic()
-    checked = asyncio.run(audit(bench, file))
+    with working(options.jobs) as work:
+        checked = asyncio.run(audit(bench, file, work))
     report = checked.report
     if options.record is not None:
         source, seq = options.record

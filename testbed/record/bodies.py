@@ -57,6 +57,7 @@ from testbed.record.fields import (
     rows,
 )
 
+
 def _values_of(names: list[str]) -> Callable[[object], tuple[object, ...]]:
     """What gives a body's attributes of these names."""
     if len(names) == 1:

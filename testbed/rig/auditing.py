@@ -35,9 +35,10 @@ from testbed.verify.trust import (
     TrustedModel,
 )
 from testbed.verify.verdict import Checked, check
+from testbed.verify.work import ALONE, Work
 
 
-async def audit(bench: Bench, trust: Path) -> Checked:
+async def audit(bench: Bench, trust: Path, work: Work = ALONE) -> Checked:
     """Check a bench against a trust file. Writes nothing into the bench. Raises UsageError for a bad trust file."""
     trusted = auditor(trust_file.load_trust(trust))
     if trusted.bench != bench.name:
@@ -45,16 +46,16 @@ async def audit(bench: Bench, trust: Path) -> Checked:
             f"{trust} is about bench {trusted.bench!r}, and {bench.file} is {bench.name!r}",
             "name the trust file and the bench file of one bench",
         )
-    return check(trusted, await evidence_of(bench, trusted), approved_model)
+    return check(trusted, await evidence_of(bench, trusted), approved_model, work)
 
 
-async def audit_report(bench: Bench, trust: Path, report: Path) -> tuple[CheckedReport, Checked]:
+async def audit_report(bench: Bench, trust: Path, report: Path, work: Work = ALONE) -> tuple[CheckedReport, Checked]:
     """Check the report of a test run, a folder or its manifest, and the bench that it stands on. Writes nothing.
 
     Raises UsageError for a bad trust file, and where there is no report.
     """
     files = read_report(report)
-    checked = await audit(bench, trust)
+    checked = await audit(bench, trust, work)
     return check_report(auditor(trust_file.load_trust(trust)), checked, files), checked
 
 

@@ -65,12 +65,11 @@ def check_overload(side: Side, limits: Agreement) -> list[Finding]:
 
 def _values(one: Side, other: Side) -> Iterator[Difference]:
     comparison = Comparison(one.tags, other.tags)
-    for scan, (first, mine) in one.states.items():
-        found = other.states.get(scan)
-        if found is None:
+    for scan, first, _ in one.states.reads():
+        second = other.states.get(scan)
+        if second is None:
             continue
-        second, theirs = found
-        different = comparison.difference(mine, theirs)
+        different = comparison.difference(one.state(first), other.state(second))
         if different is not None:
             tag, a, b = different
             yield Difference(
@@ -98,14 +97,14 @@ def _omissions(side: Side, other: Side) -> Iterator[Difference]:
             yield Difference(
                 f"between records {gap.before} and {gap.after} of {side.origin}",
                 f"it lacks scan {found[1]}, boot {found[0]}, and does not own up to having missed it; record"
-                f" {other.states[found][0]} of {other.origin} has it",
+                f" {other.states[found]} of {other.origin} has it",
             )
 
 
 def _uncounted(side: Side, other: Side) -> Iterator[Difference]:
     """A state without a scan counter, from a PLC that has one by the word of both logs."""
     if side.states and other.states:
-        for _, index, _ in side.timed:
+        for _, index in side.timed:
             yield Difference(
                 f"record {index} of {side.origin}", f"it has values and no scan; each state of {other.origin} has one"
             )

@@ -1,5 +1,6 @@
 """One reader's log as it is compared with another's: scans that it has, has again, lacks, or says that it missed."""
 
+from array import array
 from bisect import bisect_left
 from collections.abc import Sequence
 from dataclasses import dataclass, field
@@ -8,12 +9,10 @@ from testbed.core.bodies import SOURCE_BACK, SOURCE_LOST, STARTED, Event, Heartb
 from testbed.core.entry import Kind
 from testbed.core.tags import Tag
 from testbed.verify.log import CheckedLog
+from testbed.verify.scans import Scan, Scans
 
 _COUNTER = 2**32
 """A scan counter is a uint32 that goes on at 0 after its last value."""
-
-Scan = tuple[int, int]
-"""Boot and scan counter."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,33 +40,39 @@ class Again:
 class Side:
     """One reader's log.
 
-    states: by boot and scan, in the log's order, the index and the state that was logged first; again: by boot and
-    scan, the first state that repeats it or goes back to it; gaps: that the reader did not own up to; missed: scans
-    that it did own up to; timed: (receive time, index, state) where there is no scan counter, by time.
+    states: by boot and scan, in the log's order, the index of the state that was logged first; again: by boot and scan,
+    the first state that repeats it or goes back to it; gaps: that the reader did not own up to; missed: scans that it
+    did own up to; timed: (receive time, index) of states where there is no scan counter, by time.
     """
 
     log: CheckedLog
     tags: Sequence[Tag]
-    states: dict[Scan, tuple[int, State]] = field(default_factory=dict)
+    states: Scans = field(default_factory=Scans)
     again: dict[Scan, Again] = field(default_factory=dict)
     gaps: list[Gap] = field(default_factory=list)
     missed: int = 0
-    timed: list[tuple[int, int, State]] = field(default_factory=list)
-    _scans: dict[int, list[int]] | None = None
+    timed: list[tuple[int, int]] = field(default_factory=list)
+    _scans: "dict[int, array[int]] | None" = None
 
     @property
     def origin(self) -> str:
         return self.log.origin
+
+    def state(self, index: int) -> State:
+        """A state of this log, which is read for it."""
+        body = self.log.genuine[index].body
+        if not isinstance(body, State):
+            raise TypeError(f"record {index} of {self.origin} is no state")
+        return body
 
     def first_within(self, gap: Gap) -> Scan | None:
         """A scan that this log has and that lies in a gap of another one, None where there is none. O(log n)."""
         if self._scans is None:
             self._scans = {}
             for boot, scan in self.states:
-                self._scans.setdefault(boot, []).append(scan)
-            for found in self._scans.values():
-                found.sort()
-        scans = self._scans.get(gap.boot, [])
+                self._scans.setdefault(boot, array("Q")).append(scan)
+            self._scans = {boot: array("Q", sorted(found)) for boot, found in self._scans.items()}
+        scans = self._scans.get(gap.boot, array("Q"))
         end = gap.first + gap.length
         for start, stop in ((gap.first, min(end, _COUNTER)), (0, end - _COUNTER)):
             place = bisect_left(scans, start)
@@ -95,7 +100,7 @@ def side_of(log: CheckedLog, tags: Sequence[Tag]) -> Side:
         walk.skip()
     side = walk.side
     side.gaps += walk.owed
-    side.timed.sort(key=lambda one: one[:2])
+    side.timed.sort()
     return side
 
 
@@ -139,7 +144,7 @@ class _Walk:
         number, boot, side = body.scan, body.boot, self.side
         if number is None:
             if any(raw is not None for raw in body.values):
-                side.timed.append((body.receive_time_ns, index, body))
+                side.timed.append((body.receive_time_ns, index))
             return
         if not any(raw is not None for raw in body.values):
             return  # it tells nothing, so it is no reading of that scan
@@ -159,7 +164,7 @@ class _Walk:
         else:
             self.base = (index, boot, number)
         self.newest = (index, scan)
-        side.states.setdefault(scan, (index, body))
+        side.states.add(scan, index, body.receive_time_ns)
         self.boots.add(boot)
 
     def _goes_back(self, scan: Scan, newest: Scan) -> bool:

@@ -4,7 +4,6 @@ import math
 from bisect import bisect_left
 from collections.abc import Iterator
 
-from testbed.core.bodies import State
 from testbed.core.tags import DataType, Tag, Value
 from testbed.verify.sides import Side
 from testbed.verify.trust import Agreement
@@ -19,15 +18,16 @@ def differences_by_time(side: Side, other: Side, limits: Agreement) -> Iterator[
     side of it only is not judged: the other log may end there, or its PLC was lost.
     """
     theirs = _by_time(other)
-    times = [time for time, _, _ in theirs]
+    times = [time for time, _ in theirs]
     pairs = Comparison(side.tags, other.tags).pairs
-    for time, index, state in _by_time(side):
+    for time, index in _by_time(side):
         near = theirs[bisect_left(times, time - limits.skew_ns) : bisect_left(times, time + limits.skew_ns + 1)]
         if not near or not near[0][0] <= time <= near[-1][0]:
             continue
+        state, around_it = side.state(index), [other.state(one) for _, one in near]
         for tag, place, their_tag, their_place in pairs:
             value = usable(state, tag, place)
-            around = [b for _, _, one in near if (b := usable(one, their_tag, their_place)) is not None]
+            around = [b for one in around_it if (b := usable(one, their_tag, their_place)) is not None]
             if value is not None and around and not _fits(value, around, tag, limits.deadband):
                 nearest = min(around, key=lambda b: (abs(b - value), b))
                 where = f"record {index} of {side.origin} and records {near[0][1]} to {near[-1][1]} of {other.origin}"
@@ -39,11 +39,11 @@ def differences_by_time(side: Side, other: Side, limits: Agreement) -> Iterator[
                 break
 
 
-def _by_time(side: Side) -> list[tuple[int, int, State]]:
+def _by_time(side: Side) -> list[tuple[int, int]]:
+    """Receive time and index of each state."""
     if not side.states:
         return side.timed
-    counted = [(state.receive_time_ns, index, state) for index, state in side.states.values()]
-    return sorted([*counted, *side.timed], key=lambda one: one[:2])
+    return sorted([*((time_ns, index) for _, index, time_ns in side.states.reads()), *side.timed])
 
 
 def _fits(value: Value, around: list[Value], tag: Tag, deadband: float) -> bool:
