@@ -1,19 +1,17 @@
 """Ed25519 keys with a name (RFC 8032; C2SP signed-note, "Ed25519 signatures")."""
 
-import hashlib
 from dataclasses import dataclass
 
 from cryptography.exceptions import InvalidSignature as _CryptographyInvalidSignature
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey, Ed25519PublicKey
 
 from testbed.core.errors import InvalidData
-from testbed.keys.encoding import check_name, from_base64, to_base64
+from testbed.keys.encoding import check_name
+from testbed.keys.vkey import ED25519, Vkey, parse_vkey
 
 SEED_SIZE = 32
 PUBLIC_SIZE = 32
 SIGNATURE_SIZE = 64
-
-_TYPE_ED25519 = b"\x01"
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,34 +29,26 @@ class VerifierKey:
     @property
     def key_id(self) -> bytes:
         """SHA-256(name || 0A || type || public key), its first 4 bytes: a hint, not a commitment."""
-        return hashlib.sha256(self.name.encode() + b"\n" + _TYPE_ED25519 + self.public).digest()[:4]
+        return self._vkey().key_id
 
     def verify(self, message: bytes, signature: bytes) -> bool:
         """True where `signature`, 64 bytes, is this key's over `message`."""
-        if len(signature) != SIGNATURE_SIZE:
-            return False
-        try:
-            Ed25519PublicKey.from_public_bytes(self.public).verify(signature, message)
-        except (_CryptographyInvalidSignature, ValueError):
-            return False
-        return True
+        return verify_ed25519(self.public, message, signature)
 
     def encode(self) -> str:
         """As text: name+hex8(key id)+base64(type || public key)."""
-        return f"{self.name}+{self.key_id.hex()}+{to_base64(_TYPE_ED25519 + self.public)}"
+        return self._vkey().encode()
 
     @classmethod
     def parse(cls, text: str) -> "VerifierKey":
         """The key of such a text; raises InvalidData unless `encode` gives back this very text."""
-        name, _, rest = text.partition("+")
-        _, _, encoded = rest.partition("+")
-        key = from_base64(encoded)
-        if key[:1] != _TYPE_ED25519:
+        key = parse_vkey(text)
+        if key.type != ED25519:
             raise InvalidData("verifier key: not of type Ed25519 (01)")
-        verifier = cls(name, key[1:])
-        if verifier.encode() != text:
-            raise InvalidData("verifier key: the key id is not that of name and key")
-        return verifier
+        return cls(key.name, key.public)
+
+    def _vkey(self) -> Vkey:
+        return Vkey(self.name, ED25519, self.public)
 
 
 class SigningKey:
@@ -88,3 +78,14 @@ class SigningKey:
     def sign(self, message: bytes) -> bytes:
         """Signature, 64 bytes; the same message gives the same signature."""
         return self._private.sign(message)
+
+
+def verify_ed25519(public: bytes, message: bytes, signature: bytes) -> bool:
+    """True where `signature`, 64 bytes, is over `message` by the key `public`, 32 bytes (RFC 8032, section 5.1.7)."""
+    if len(signature) != SIGNATURE_SIZE:
+        return False
+    try:
+        Ed25519PublicKey.from_public_bytes(public).verify(signature, message)
+    except (_CryptographyInvalidSignature, ValueError):
+        return False
+    return True
