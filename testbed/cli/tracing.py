@@ -2,11 +2,9 @@
 
 import time
 from collections.abc import Sequence
-from dataclasses import fields
 
-from testbed.core.bodies import LeafRef, State
 from testbed.core.tags import Tag
-from testbed.fieldbus.registers import decode
+from testbed.outward.record_words import body_lines
 from testbed.verify.trace import Trace
 
 _END = 253_402_300_800
@@ -20,7 +18,7 @@ def trace_as_text(found: Trace, tags: Sequence[Tag]) -> str:
     lines = [
         f"record      {record.index} of {found.origin}: {kind} {record.entry.seq} of {record.entry.source}",
         f"body        {len(record.data)} bytes: {record.data.hex()}",
-        *(f"              {line}" for line in _body(found, tags)),
+        *(f"              {line}" for line in body_lines(record.body, tags)),
         f"salt        {record.salt.hex()}",
         f"commitment  {record.entry.commitment.hex()}   SHA-256(salt || body)",
         f"entry       {record.entry_data.hex()}",
@@ -93,24 +91,3 @@ def trace_as_json(found: Trace) -> dict[str, object]:
         "logged_after": None if found.after is None else {"number": found.after.block, "time": found.after.time},
         "gas": None if anchor is None else anchor.gas,
     }
-
-
-def _body(found: Trace, tags: Sequence[Tag]) -> list[str]:
-    body = found.record.body
-    if isinstance(body, State) and len(body.values) == len(tags):
-        head = [f"boot {body.boot}, scan {body.scan}, received {body.receive_time_ns} ns"]
-        shown = zip(tags, body.values, strict=True)
-        return head + [
-            f"{tag.name} = {'nothing' if raw is None else decode(tag, raw)} {tag.unit}".rstrip() for tag, raw in shown
-        ]
-    return [f"{field.name} = {_shown(getattr(body, field.name))}" for field in fields(body)]
-
-
-def _shown(value: object) -> str:
-    if isinstance(value, bytes):
-        return value.hex() if len(value) <= 64 else f"{value[:16].hex()}... ({len(value)} bytes)"
-    if isinstance(value, LeafRef):
-        return f"{value.origin} {value.index} {value.leaf_hash.hex()}"
-    if isinstance(value, tuple):
-        return "[" + ", ".join(_shown(item) for item in value) + "]"
-    return str(value)

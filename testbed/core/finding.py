@@ -31,6 +31,7 @@ class Layer(Enum):
     REPORT = "report"
     WITNESS = "witness"
     CLOCK = "clock"
+    EVIDENCE = "evidence"
 
 
 class What(Enum):

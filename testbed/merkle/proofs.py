@@ -49,7 +49,38 @@ def verify_consistency(old_size: int, old_root: bytes, new_size: int, new_root: 
             raise InvalidProof(f"consistency: two roots for size {old_size}")
         return
     # An old tree that is a power of two is itself the first node, so the path leaves it out.
-    nodes = [old_root, *path] if old_size & (old_size - 1) == 0 else list(path)
+    nodes = [old_root, *path] if _is_power(old_size) else list(path)
+    old, new = _rebuilt(old_size, new_size, nodes)
+    if not compare_digest(old, old_root):
+        raise InvalidProof(f"consistency: the path gives another root for the old size {old_size}")
+    if not compare_digest(new, new_root):
+        raise InvalidProof(f"consistency: the path gives another root for the new size {new_size}")
+
+
+def verify_fork(old_size: int, old_root: bytes, new_size: int, new_root: bytes, path: Sequence[bytes]) -> None:
+    """No log grew from `old_root` to `new_root`: the tree with the latter has another root at `old_size`.
+
+    path: as `Tree.fork_path` gives it: it rebuilds `new_root`, and with it what that tree has at the old size; empty
+    for equal sizes, whose roots differ. Raises InvalidProof where the path proves nothing.
+    """
+    if not 0 < old_size <= new_size < _SIZE_END:
+        raise InvalidProof(f"fork: size {old_size} is not before {new_size}")
+    if old_size == new_size:
+        _check_lengths("fork", 0, path, old_root, new_root)
+        if old_root == new_root:
+            raise InvalidProof(f"fork: one root for size {old_size}")
+        return
+    length = _consistency_length(old_size, new_size) + (1 if _is_power(old_size) else 0)
+    _check_lengths("fork", length, path, old_root, new_root)
+    old, new = _rebuilt(old_size, new_size, path)
+    if not compare_digest(new, new_root):
+        raise InvalidProof(f"fork: the path gives another root for the new size {new_size}")
+    if compare_digest(old, old_root):
+        raise InvalidProof(f"fork: the tree of size {new_size} has this very root at size {old_size}")
+
+
+def _rebuilt(old_size: int, new_size: int, nodes: Sequence[bytes]) -> tuple[bytes, bytes]:
+    """Roots at both sizes, 0 < old < new, from the nodes of a path of the right length (RFC 9162, section 2.1.4.2)."""
     number, last = old_size - 1, new_size - 1
     while number & 1:
         number, last = number >> 1, last >> 1
@@ -62,10 +93,14 @@ def verify_consistency(old_size: int, old_root: bytes, new_size: int, new_root: 
         else:
             new = node_hash(new, node)
         number, last = number >> 1, last >> 1
-    if last != 0 or not compare_digest(old, old_root):
-        raise InvalidProof(f"consistency: the path gives another root for the old size {old_size}")
-    if not compare_digest(new, new_root):
-        raise InvalidProof(f"consistency: the path gives another root for the new size {new_size}")
+    if last != 0:
+        raise InvalidProof("consistency: the path is too short")
+    return old, new
+
+
+def _is_power(size: int) -> bool:
+    """Whether it is a power of two; size > 0."""
+    return size & (size - 1) == 0
 
 
 def _consistency_length(old_size: int, new_size: int) -> int:
@@ -74,7 +109,7 @@ def _consistency_length(old_size: int, new_size: int) -> int:
     whole = (old_size & -old_size).bit_length() - 1
     parted = (number ^ last).bit_length()
     siblings = parted - whole + (number >> parted).bit_count()
-    return siblings if old_size & (old_size - 1) == 0 else siblings + 1
+    return siblings if _is_power(old_size) else siblings + 1
 
 
 def _check_lengths(what: str, expected: int, path: Sequence[bytes], *hashes: bytes) -> None:

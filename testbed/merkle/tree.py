@@ -171,6 +171,18 @@ class Paths(ABC):
             path.append(self.subtree(start, stop))
         return path[::-1]
 
+    def fork_path(self, old: int, new: int | None = None) -> list[bytes]:
+        """What shows that the tree at size `new` has its own root at size `old`, and no other (`proofs.verify_fork`).
+
+        The consistency path; where `old` is a power of two, with the root there in front, which such a path leaves out.
+        Raises IndexError unless 0 < old <= new <= self.size.
+        """
+        new = self.size if new is None else new
+        if not 0 < old <= new <= self.size:
+            raise IndexError(f"sizes {old} and {new} of a tree of {self.size}")
+        path = self.consistency_path(old, new)
+        return [self.root(old), *path] if old & (old - 1) == 0 and old < new else path
+
 
 class Tree(Paths):
     """Every complete node of a tree, in levels: level k holds MTH(D[i*2**k : (i+1)*2**k]) for each whole i.

@@ -1,6 +1,6 @@
 """Checks a twin by running its model again: each record must follow from the one before it and its named inputs."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
 from testbed.core.bodies import LeafRef, Peer, State, TwinRecord
@@ -114,14 +114,19 @@ def _run(
         starts.append(corrected)
     state: Floats = ()
     for start in starts:
-        outputs: Floats = ()
-        state = start
-        for one in inputs:
-            state, outputs = known.model.step(known.parameters, state, known.readings(one))
-        again = TwinRecord(body.inputs, body.model, body.parameters, state, outputs)
+        again = run_again(known, start, inputs, body)
         if encode_body(again) == found.data:
             return _Outcome(agrees=True, corrected=None)
+        state = again.state
     return _Outcome(agrees=False, corrected=state)
+
+
+def run_again(known: ApprovedModel, state: Floats, inputs: Sequence[State], body: TwinRecord) -> TwinRecord:
+    """The record that the model gives from `state` on the states among the inputs that `body` names."""
+    outputs: Floats = ()
+    for one in inputs:
+        state, outputs = known.model.step(known.parameters, state, known.readings(one))
+    return TwinRecord(body.inputs, body.model, body.parameters, state, outputs)
 
 
 def _kinds(source: CheckedLog, body: TwinRecord) -> list[Kind] | None:
