@@ -6,6 +6,7 @@ from typing import TypeAlias
 
 from testbed import __version__
 from testbed.attacks.kinds import KINDS, LIES, PLACES
+from testbed.cli.proof_options import PROVE, add_prove_options
 from testbed.cli.scan_options import SCAN, add_scan_options
 
 _Commands: TypeAlias = "argparse._SubParsersAction[argparse.ArgumentParser]"  # noqa: SLF001 - it has no public name
@@ -35,6 +36,7 @@ def parser() -> argparse.ArgumentParser:
         _write,
         *_SHARING,
         _verify,
+        _prove,
         _falsify,
         _scan,
         _doctor,
@@ -180,10 +182,15 @@ def _verify(commands: _Commands) -> None:
         "verify",
         help="prove whether anything was falsified, and where",
         description="Checks logs, tiles, twin, anchors and chain of a bench against a trust file; with REPORT, whether"
-        " this report of a test run is the one that was run. Writes nothing.",
+        " this report of a test run is the one that was run; with a file that `testbed prove` wrote, what that file"
+        " proves, offline and without a bench. Writes nothing.",
     )
     command.add_argument(
-        "report", nargs="?", type=Path, metavar="REPORT", help="folder that a test run left, or its manifest.json"
+        "report",
+        nargs="?",
+        type=Path,
+        metavar="REPORT",
+        help="folder that a test run left, or its manifest.json; or an evidence file",
     )
     _bench(command)
     command.add_argument(
@@ -204,6 +211,17 @@ def _verify(commands: _Commands) -> None:
         metavar="N",
         help="processes that read large logs side by side (default: one for each processor)",
     )
+        "--node",
+        metavar="URL",
+        help="ask this node whether the block of an evidence file stands on the chain",
+    )
+    _json(command)
+
+
+def _prove(commands: _Commands) -> None:
+    command = commands.add_parser("prove", help="write a file with which a stranger checks a record offline", **PROVE)
+    add_prove_options(command)
+    _bench(command)
     _json(command)
 
 

@@ -5,7 +5,7 @@ from collections.abc import Sequence
 
 from testbed.core.tags import Tag
 from testbed.outward.record_words import body_lines
-from testbed.verify.trace import Trace
+from testbed.verify.trace import After, Trace
 
 _END = 253_402_300_800
 """The year 10000, s since 1970: a node may give a block any time, and no calendar goes on for ever."""
@@ -33,7 +33,7 @@ def trace_as_text(found: Trace, tags: Sequence[Tag]) -> str:
 def anchored(found: Trace) -> list[str]:
     """What stands above a record: checkpoint, transaction, block, and between which blocks it was logged."""
     if found.checkpoint is None:
-        return ["checkpoint  pending: no confirmed anchor covers this record yet", _logged(found)]
+        return ["checkpoint  pending: no confirmed anchor covers this record yet", f"logged      {logged(found.after)}"]
     size, anchor = found.checkpoint.size, found.anchor
     lines = [f"checkpoint  {found.checkpoint.origin}, size {size}, root {found.checkpoint.root.hex()}"]
     if anchor is None:
@@ -41,28 +41,29 @@ def anchored(found: Trace) -> list[str]:
     else:
         lines += [
             f"transaction 0x{anchor.transaction.hex()}   {anchor.gas} gas for {anchor.records} records",
-            f"block       {anchor.block}, 0x{anchor.block_hash.hex()}, {_utc(anchor.time)}",
+            f"block       {anchor.block}, 0x{anchor.block_hash.hex()}, {utc(anchor.time)}",
         ]
-    return [*lines, _logged(found)]
+    return [*lines, f"logged      {logged(found.after, None if anchor is None else (anchor.block, anchor.time))}"]
 
 
-def _logged(found: Trace) -> str:
-    """Between which two blocks the record was logged, as far as beacons and anchors tell."""
+def logged(known: After | None, anchored: tuple[int, int] | None = None) -> str:
+    """Between which two blocks a record was logged, as far as beacons and anchors tell. anchored: block and time, s."""
     after = before = ""
-    if found.after is not None:
-        time_ = "" if found.after.time is None else f" ({_utc(found.after.time)})"
-        after = f"block {found.after.block}{time_}"
-    if found.anchor is not None:
-        before = f"block {found.anchor.block} ({_utc(found.anchor.time)})"
+    if known is not None:
+        time_ = "" if known.time is None else f" ({utc(known.time)})"
+        after = f"block {known.block}{time_}"
+    if anchored is not None:
+        before = f"block {anchored[0]} ({utc(anchored[1])})"
     if after and before:
-        return f"logged      between {after} and {before}"
+        return f"between {after} and {before}"
     if after:
-        return f"logged      after {after}"
+        return f"after {after}"
     said = f"before {before}; " if before else ""
-    return f"logged      {said}after no block that is known: no beacon stands before it"
+    return f"{said}after no block that is known: no beacon stands before it"
 
 
-def _utc(seconds: int) -> str:
+def utc(seconds: int) -> str:
+    """ISO 8601, to the second."""
     if seconds >= _END:
         return f"{seconds} s since 1970"
     return time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime(seconds))

@@ -7,6 +7,7 @@ import time
 from dataclasses import asdict
 from pathlib import Path
 
+from testbed.cli import proof
 from testbed.cli.finding import findings_as_json, print_findings
 from testbed.cli.near import near
 from testbed.cli.options import bench_of, trust_of
@@ -17,6 +18,7 @@ from testbed.core.errors import UsageError
 from testbed.core.finding import Verdict
 from testbed.rig.auditing import audit
 from testbed.rig.bench import Bench
+from testbed.rig.proof_check import looks_like_evidence
 from testbed.verify.trace import trace
 from testbed.verify.trust import LogRole
 from testbed.verify.verdict import Report, Standing
@@ -30,6 +32,10 @@ _NOT_PROVED = """\
 
 def execute(options: argparse.Namespace) -> int:
     """The command; returns its exit code."""
+    if options.report is not None and looks_like_evidence(options.report):
+        return proof.check_and_print(options)
+    if options.node is not None:
+        raise UsageError("--node goes with an evidence file", "name a file that `testbed prove` wrote")
     bench = bench_of(options)
     file = trust_of(options, bench)
     if not file.exists() and options.trust is None:

@@ -1,10 +1,12 @@
 """Makes an evidence file of one record of a bench. Reads the bench's files, and writes nothing into it."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from contextlib import ExitStack
 from dataclasses import replace
+from itertools import chain, islice
 
 from testbed.chain.proofs import header_fields
+from testbed.chain.reading import iterate_steps
 from testbed.core.bodies import CONFIGURATION, PARAMETERS, AnchorReceipt, Beacon, TwinRecord
 from testbed.core.entry import Kind
 from testbed.core.errors import InvalidData, StoreError, UsageError
@@ -154,8 +156,8 @@ class Prover:
         receipts = self.log(RECEIPTS)
         found: list[bytes] = []
         above = header_fields(_receipt(receipts, number).header)
-        for place in receipts.indices(Kind.RECEIPT, number):
-            header = _receipt(receipts, place).header
+        headers = (_receipt(receipts, place).header for place in receipts.indices(Kind.RECEIPT, number))
+        for header in chain(headers, self._deployment()):
             below = header_fields(header)
             if (below.hash, below.number + 1) != (above.parent_hash, above.number) or len(found) == _MOST_BLOCKS:
                 return ()
@@ -164,6 +166,12 @@ class Prover:
             if below.hash == body.block_hash:
                 return tuple(reversed(found))
         return ()
+
+    def _deployment(self) -> Iterator[bytes]:
+        """Header of the block that holds the contract's deployment, which has no receipt in a log."""
+        for step in islice(iterate_steps(self._paths.journal), 1):
+            if step.mined is not None and step.intent.anchored is None:
+                yield step.mined.header
 
 
 def _receipt(receipts: ProofLog, index: int) -> AnchorReceipt:

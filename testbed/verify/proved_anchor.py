@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from itertools import pairwise
 
 from testbed.chain.proofs import Header, header_fields
 from testbed.chain.receipts import ProvenReceipt, check_receipt
@@ -56,11 +57,10 @@ def check_anchor(anchor: ProvedAnchor, subject: OpenedRecord, trust: Trust, open
     except InvalidData as error:
         detail = f"it does not prove what it says: {error}"
         return Finding(What.SUBSTITUTED, Layer.ANCHOR, where, detail, origin=subject.origin)
+    if subject.index >= accepted.size:
+        return refusal(where, subject.origin, None, InvalidProof(f"size {accepted.size} does not cover it"))
+    older, newer = sorted((accepted, subject.checkpoint), key=lambda one: one.size)
     try:
-        if subject.index >= accepted.size:
-            raise InvalidProof(f"size {accepted.size} does not cover it")
-        own = subject.checkpoint
-        older, newer = sorted((accepted, own), key=lambda one: one.size)
         verify_consistency(older.size, older.root, newer.size, newer.root, anchor.path)
     except InvalidProof as error:
         return refusal(where, subject.origin, None, error)
@@ -121,7 +121,7 @@ def logged_after(
 ) -> tuple[After | None, list[Finding]]:
     """The block that the newest beacon before the subject names, and what is wrong with it.
 
-    blocks: headers, RLP, from that block up to the parent of the anchor's; their time counts only where they are linked.
+    blocks: headers, RLP, from that block up to the parent of the anchor's: linked, or refused.
     """
     before = [one for one in records if one.origin == subject.origin and one.index < subject.index]
     beacons = [(one, one.body) for one in before if isinstance(one.body, Beacon)]
@@ -147,8 +147,7 @@ def logged_after(
         return None, [_stray(where, str(error))]
     chain = [*headers, anchored.header]
     linked = all(
-        (below.hash, below.number + 1) == (above.parent_hash, above.number)
-        for below, above in zip(chain, chain[1:], strict=False)
+        (below.hash, below.number + 1) == (above.parent_hash, above.number) for below, above in pairwise(chain)
     )
     if not linked or (headers[0].hash, headers[0].number) != (beacon.block_hash, beacon.number):
         return None, [_stray(where, "the headers do not lead from the beacon's block to the anchor's")]

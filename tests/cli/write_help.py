@@ -19,6 +19,7 @@ COMMANDS = (
     "release",
     "recover",
     "verify",
+    "prove",
     "falsify",
     "scan",
     "doctor",
