@@ -57,7 +57,6 @@ MAX_FILE = 1 << 24
 
 _NUMBER = re.compile(r"0|[1-9][0-9]{0,18}", re.ASCII)
 _BEGIN = re.compile(r"-----BEGIN ([A-Z]+)-----", re.ASCII)
-_DIGEST = re.compile(r"digest [0-9a-f]{64}", re.ASCII)
 
 
 class Claim(Enum):
@@ -174,9 +173,10 @@ def parse_evidence(data: bytes) -> EvidenceFile:
     commentary: list[str] = []
     while lines.next().startswith("#"):
         commentary.append(lines.take()[1:].removeprefix(" "))
+    lines.check_digest()
     found = _body(lines, tuple(commentary))
     if encode_evidence(found) != data:
-        raise InvalidData("evidence: not the one way to write what it says, or its digest is not that of its lines")
+        raise InvalidData("evidence: not the one way to write what it says")
     return found
 
 
@@ -261,6 +261,12 @@ class _Lines:
         self._place += 1
         return line
 
+    def check_digest(self) -> None:
+        """Raises InvalidData unless the last line is the digest of the first one and of all that is still to come."""
+        counted = [self._lines[0], *self._lines[self._place : -1]]
+        if self._lines[-1] != f"digest {_digest(counted)}":
+            raise InvalidData("evidence: its last line is not the digest of those above: it was changed, or cut off")
+
     def part(self, name: str) -> list[str] | None:
         """The lines within the next part, None where it is another one."""
         if self.next() != f"-----BEGIN {name}-----":
@@ -292,12 +298,9 @@ def _body(lines: _Lines, commentary: tuple[str, ...]) -> EvidenceFile:
         fork = _fork(lines)
     except InvalidData as error:
         raise error if str(error).startswith("evidence, line") else lines.fault(str(error)) from error
-    if not _DIGEST.fullmatch(lines.next()):
+    if not lines.next().startswith("digest "):
         part = _BEGIN.fullmatch(lines.next())
         raise lines.fault(f"the part {part[1]} has no place here" if part else "neither a part nor the digest")
-    lines.take()
-    if lines.next():
-        raise lines.fault("something stands behind the digest")
     index = int(words[3]) if len(words) == 4 else None
     return EvidenceFile(known[words[1]], words[2], index, records, anchor, blocks, tags, parameters, fork, commentary)
 
