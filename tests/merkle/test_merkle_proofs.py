@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from testbed.core.errors import InvalidProof
-from testbed.merkle.proofs import verify_consistency, verify_inclusion
+from testbed.merkle.proofs import verify_consistency, verify_fork, verify_inclusion
 from testbed.merkle.tree import EMPTY_ROOT, Tree, leaf_hash
 
 SIZE = 40
@@ -168,3 +168,46 @@ def test_made_up_proofs_of_any_size_fail_and_do_nothing_else(a: int, b: int, pat
         verify_inclusion(bytes(32), a, b, path, bytes(32))
     with pytest.raises(InvalidProof):
         verify_consistency(a + 1, bytes(32), a + b + 2, b"\x01" * 32, path)
+
+
+def other_from(changed: int) -> Tree:
+    """A tree that is the same up to the leaf `changed`."""
+    leaves = [TREE.leaf(index) for index in range(SIZE)]
+    leaves[changed] = leaf_hash(b"another")
+    return Tree(leaves)
+
+
+def test_two_logs_by_one_owner_are_shown_to_be_two() -> None:
+    for new in range(1, SIZE + 1):
+        for old in range(1, new + 1):
+            other = other_from(old - 1)
+            verify_fork(old, TREE.root(old), new, other.root(new), other.fork_path(old, new))
+
+
+def test_an_honest_log_is_never_shown_to_be_two() -> None:
+    for new in range(1, SIZE + 1):
+        for old in range(1, new + 1):
+            with pytest.raises(InvalidProof, match=r"very root|one root"):
+                verify_fork(old, TREE.root(old), new, TREE.root(new), TREE.fork_path(old, new))
+
+
+@pytest.mark.parametrize("new", range(1, SMALL))
+def test_a_fork_with_one_bit_flipped_shows_nothing(new: int) -> None:
+    for old in range(1, new + 1):
+        other = other_from(old - 1)
+        root, path = other.root(new), other.fork_path(old, new)
+        for flipped in flipped_paths(path):
+            with pytest.raises(InvalidProof):
+                verify_fork(old, TREE.root(old), new, root, flipped)
+        for wrong in wrong_lengths(path, root):
+            with pytest.raises(InvalidProof, match=r"path of|32 bytes"):
+                verify_fork(old, TREE.root(old), new, root, wrong)
+        for bad in flips(root) if old < new else ():
+            with pytest.raises(InvalidProof):
+                verify_fork(old, TREE.root(old), new, bad, path)
+
+
+@given(st.integers(0, 2**70), st.integers(0, 2**70), st.lists(st.binary(min_size=32, max_size=32), max_size=70))
+def test_made_up_forks_of_any_size_fail(a: int, b: int, path: list[bytes]) -> None:
+    with pytest.raises(InvalidProof):
+        verify_fork(a, bytes(32), a + b + 1, b"\x01" * 32, path)
