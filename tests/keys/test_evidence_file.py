@@ -147,7 +147,7 @@ def test_every_flipped_bit_is_refused_or_lies_in_the_commentary() -> None:
 
 
 def test_every_flipped_bit_says_something_else_or_is_refused_even_under_a_new_digest() -> None:
-    for place in range(0, len(DATA) - 80):
+    for place in range(len(DATA) - 80):
         flipped = bytearray(DATA)
         flipped[place] ^= 1 << place % 8
         try:

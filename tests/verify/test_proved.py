@@ -175,11 +175,15 @@ def test_an_anchor_on_a_chain_of_others_is_refused(prove: Prove, stranger: Evide
     assert seen(found) == [(What.WRONG_KEY, Layer.IDENTITY)]
 
 
-@pytest.mark.parametrize("field", ["contract", "code_hash", "submitter"])
-def test_another_contract_than_the_trusted_one_is_substituted(field: str, prove: Prove, trust: Trust) -> None:
-    other = bytes(32) if field == "code_hash" else "0x" + "11" * 20
-    found = check(prove("gateway", 200), replace(trust, chain=replace(trust.chain, **{field: other})))
-    assert (found.verdict, seen(found)) == (Verdict.FALSIFIED, [(What.SUBSTITUTED, Layer.ANCHOR)])
+def test_another_contract_than_the_trusted_one_is_substituted(prove: Prove, trust: Trust) -> None:
+    other = "0x" + "11" * 20
+    for chain in (
+        replace(trust.chain, contract=other),
+        replace(trust.chain, submitter=other),
+        replace(trust.chain, code_hash=bytes(32)),
+    ):
+        found = check(prove("gateway", 200), replace(trust, chain=chain))
+        assert (found.verdict, seen(found)) == (Verdict.FALSIFIED, [(What.SUBSTITUTED, Layer.ANCHOR)])
 
 
 def test_anchors_of_other_records_and_logs_are_refused(prove: Prove, trust: Trust) -> None:
@@ -283,7 +287,7 @@ def redigested(data: bytes) -> bytes:
     return b"\n".join([*lines, b"digest " + digest, b""])
 
 
-def test_every_byte_of_a_file_is_held(prove: Prove, trust: Trust) -> None:
+def test_every_byte_of_a_file_is_held(prove: Prove) -> None:
     """Several bits of each byte: refused, or in the commentary, which nothing reads."""
     file = prove("gateway", 200)
     data = encode_evidence(file)

@@ -109,7 +109,7 @@ def lying(bodies: Sequence[Body], **changed: object) -> list[Body]:
 SOURCE_LOG = source_log()
 HONEST = twin_log(SOURCE_LOG)
 REFS = [LeafRef(SOURCE.name, index, leaf_hash(one.entry)) for index, one in enumerate(SOURCE_LOG)]
-LIES = {
+LIES: dict[Claim, dict[str, object]] = {
     Claim.DIVERGED: {"outputs": (16.5,)},
     Claim.UNAPPROVED: {"model": bytes(32)},
     Claim.SKIPPED: {"inputs": (REFS[3],)},
