@@ -211,6 +211,7 @@ def _verify(commands: _Commands) -> None:
         metavar="N",
         help="processes that read large logs side by side (default: one for each processor)",
     )
+    command.add_argument(
         "--node",
         metavar="URL",
         help="ask this node whether the block of an evidence file stands on the chain",

@@ -25,6 +25,12 @@ def add_prove_options(command: argparse.ArgumentParser) -> None:
     )
     command.add_argument("--out", type=Path, required=True, metavar="FILE", help="the file to write; must be new")
     command.add_argument(
+        "--cose",
+        type=Path,
+        metavar="FILE",
+        help="also write a COSE statement with an RFC 9942 receipt; it is signed with the log's key, on the bench",
+    )
+    command.add_argument(
         "--trust",
         type=Path,
         metavar="FILE",

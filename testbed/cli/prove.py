@@ -12,6 +12,7 @@ from testbed.core.errors import UsageError
 from testbed.keys.evidence_file import EvidenceFile, encode_evidence
 from testbed.rig.auditing import audit
 from testbed.rig.bench import Bench
+from testbed.rig.cose_export import cose_statement
 from testbed.rig.proof_check import check_proof
 from testbed.rig.proof_of_finding import prove_finding
 from testbed.rig.proving import Prover
@@ -25,7 +26,10 @@ def execute(options: argparse.Namespace) -> int:
         raise UsageError(f"{trust}: there is no trust file", "name the auditor's, or leave --trust out")
     file = _file(options, bench, trust)
     data = encode_evidence(file)
+    statement = None if options.cose is None else cose_statement(bench, file)
     _write(options.out, data)
+    if statement is not None:
+        _write(options.cose, statement)
     checked = check_proof(file, trust, None) if trust.exists() else None
     if options.json:
         facts: dict[str, object] = {"file": str(options.out), "bytes": len(data), "claim": file.claim.value}
@@ -36,6 +40,8 @@ def execute(options: argparse.Namespace) -> int:
         return 0
     what = f"record {file.index} of {file.origin}" if file.index is not None else f"a fork of {file.origin}"
     print(f"proved      {what}, in {near(options.out)}: {len(data)} bytes")
+    if statement is not None:
+        print(f"statement   of the same record, in {near(options.cose)}: {len(statement)} bytes of COSE")
     if checked is not None:
         print(f"verdict     {checked.verdict.value} by {near(trust)}")
         for one in checked.findings:
@@ -73,6 +79,6 @@ def _write(path: Path, data: bytes) -> None:
         with path.open("xb") as file:
             file.write(data)
     except FileExistsError:
-        raise UsageError(f"{path}: a file stands here already", "name a new one with --out") from None
+        raise UsageError(f"{path}: a file stands here already", "name a new one") from None
     except OSError as error:
         raise UsageError(f"{path}: cannot be written: {error.strerror}", "name a place that you may write to") from None

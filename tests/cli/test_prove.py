@@ -6,6 +6,7 @@ import shutil
 from collections.abc import Callable
 from pathlib import Path
 
+import cbor2
 import pytest
 
 from testbed.chain.devnode import DevNode
@@ -210,3 +211,14 @@ def test_a_node_is_asked_where_the_auditor_names_one(proved: Path, simulated: Pa
     assert empty.code == 3, empty.out
     assert "behind, layer chain" in empty.out
     assert checked(proved, "--node", "http://127.0.0.1:9").code == 3
+
+
+def test_a_statement_in_cose_is_written_beside_it(typed: Type, simulated: Path) -> None:
+    bench = str(simulated / "bench.toml")
+    said = typed("prove", "gateway", "20", "--bench", bench, "--out", "a.evidence", "--cose", "a.cose")
+    assert said.code == 0
+    tagged = cbor2.loads(Path("a.cose").read_bytes())
+    assert tagged.tag == 18
+    claims = cbor2.loads(cbor2.loads(tagged.value[1][394][0]).value[0])[15]
+    checkpoint = json.loads(typed("verify", "a.evidence", "--bench", bench, "--json").out)["record"]["checkpoint"]
+    assert (claims[1], claims[-65537], claims[-65538]) == ("water-cell/gateway", checkpoint["size"], 20)
