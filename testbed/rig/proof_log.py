@@ -11,14 +11,15 @@ from testbed.core.entry import Kind, Row
 from testbed.core.errors import InvalidData, StoreError
 from testbed.keys.evidence_file import ProvedRecord
 from testbed.keys.tlog_proof import TlogProof, claimed_checkpoint
-from testbed.merkle.tree import Tree, leaf_hash
+from testbed.merkle.packed import Packed, PackedTree
+from testbed.merkle.tree import leaf_hash
 from testbed.record.bodies import decode_body
 from testbed.record.entry import decode_entry, peek_kind
 from testbed.store.sqlite import LogStore
 
 
 class ProofLog:
-    """The records under the log's newest checkpoint. Needs 65 bytes a record and no body; use it as a context manager.
+    """The records under the log's newest checkpoint. Keeps 33 bytes of each and no body; use it as a context manager.
 
     Raises StoreError where there is no log, or where its records do not give the root of its own checkpoint.
     """
@@ -29,7 +30,7 @@ class ProofLog:
         try:
             self.note, self.newest = self._newest()
             self._kinds = bytearray()
-            self.tree = Tree(self._leaves(self.newest.size))
+            self._leaves = Packed(self._read(self.newest.size))
             self._check_root()
         except BaseException:
             self._store.close()
@@ -48,6 +49,11 @@ class ProofLog:
         """Records under the newest checkpoint."""
         return self.newest.size
 
+    @property
+    def tree(self) -> PackedTree:
+        """The tree over all of them."""
+        return self._leaves.tree
+
     def indices(self, kind: Kind, stop: int | None = None) -> Iterator[int]:
         """Records of that kind below `stop`, the newest first."""
         end = self.size if stop is None else stop
@@ -57,7 +63,7 @@ class ProofLog:
     def row(self, index: int) -> Row:
         """A stored record; raises StoreError where it is not that of its leaf."""
         row = next(self._store.rows(index, index + 1), None)
-        if row is None or leaf_hash(row.entry) != self.tree.leaf(index):
+        if row is None or leaf_hash(row.entry) != self._leaves[index]:
             raise self._stops(f"record {index} is not there")
         return row
 
@@ -114,10 +120,13 @@ class ProofLog:
         if self.tree.size != self.newest.size or self.tree.root() != self.newest.root:
             raise self._stops(f"its records do not give the root of its checkpoint of size {self.newest.size}")
 
-    def _leaves(self, size: int) -> Iterator[bytes]:
+    def _read(self, size: int) -> bytearray:
+        """Leaf hashes, one behind the other."""
+        hashes = bytearray()
         for entry in self._store.entries(size):
             self._kinds.append(max(peek_kind(entry), 0))
-            yield leaf_hash(entry)
+            hashes += leaf_hash(entry)
+        return hashes
 
     def _stops(self, what: str) -> StoreError:
         return StoreError(f"{self.origin}: {what}", "`testbed verify` says what was changed, and where")

@@ -5,11 +5,12 @@ from dataclasses import replace
 
 from testbed.core.bodies import Peer
 from testbed.core.checkpoint import Checkpoint
+from testbed.core.entry import Kind
 from testbed.core.errors import InvalidData, UsageError
 from testbed.core.finding import Finding, Layer, What
 from testbed.keys.checkpoint import open_checkpoint
 from testbed.keys.evidence_file import Claim, EvidenceFile, Fork
-from testbed.merkle.tree import Tree
+from testbed.merkle.packed import Packed
 from testbed.rig.bench import Bench
 from testbed.rig.proof_words import commentary
 from testbed.rig.proving import Prover
@@ -69,7 +70,7 @@ def _prove_fork(checked: Checked, finding: Finding) -> EvidenceFile:
 def _kept(checked: Checked, source: CheckedLog) -> Iterator[bytes]:
     """Checkpoints of `source` that other logs keep and that its key signed."""
     for other in checked.logs.values():
-        for found in other.genuine.values():
+        for found in other.of(Kind.PEER):
             if isinstance(found.body, Peer) and found.body.origin == source.origin:
                 note = found.body.checkpoint
                 try:
@@ -92,7 +93,7 @@ def _two_roots(notes: dict[bytes, Checkpoint]) -> Fork | None:
 def _off_the_tree(log: CheckedLog, notes: dict[bytes, Checkpoint]) -> Fork | None:
     """A checkpoint that is not on the log's tree, and the smallest one above it that is."""
     known = log.leaves.index(None) if None in log.leaves else len(log.leaves)
-    tree = Tree(leaf for leaf in log.leaves[:known] if leaf is not None)
+    tree = Packed.of(log.leaves[:known]).tree
     within = sorted(((one.size, note, one.root) for note, one in notes.items() if 0 < one.size <= tree.size))
     on_tree = [(size, note) for size, note, root in within if tree.root(size) == root]
     for size, note, root in within:
