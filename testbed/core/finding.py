@@ -31,6 +31,7 @@ class Layer(Enum):
     REPORT = "report"
     WITNESS = "witness"
     CLOCK = "clock"
+    FILE = "file"
 
 
 class What(Enum):

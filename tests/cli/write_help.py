@@ -19,6 +19,7 @@ COMMANDS = (
     "release",
     "recover",
     "verify",
+    "export",
     "falsify",
     "scan",
     "doctor",
