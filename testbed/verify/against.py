@@ -17,7 +17,7 @@ from testbed.core.finding import Finding, Layer, Verdict, What
 from testbed.core.rfc3339 import time_text
 from testbed.core.tags import Tag, Value
 from testbed.fieldbus.state_rows import StateRows
-from testbed.verify.cells import comparison_of, rounded, says_text, says_time, says_whole, whole
+from testbed.verify.cells import comparison_of, cut, rounded, says_text, says_time, says_whole, whole
 from testbed.verify.file_claims import check_claims, check_units
 from testbed.verify.log import CheckedLog
 from testbed.verify.spans import Spans
@@ -129,7 +129,9 @@ class _Columns:
         """The first column in which a row differs, with what it says and what the log says; "" where none does."""
         fixed = self.fixed
         if TIME in fixed and not says_time(cells[fixed[TIME]], row.time_ns):
-            return _differs(TIME, cells[fixed[TIME]], _time(row.time_ns))
+            words = cut(cells[fixed[TIME]], row.time_ns)
+            hint = f": cut to {words}, as some programs do" if words else ""
+            return _differs(TIME, cells[fixed[TIME]], _time(row.time_ns)) + hint
         if BOOT in fixed and not says_whole(cells[fixed[BOOT]], row.boot):
             return _differs(BOOT, cells[fixed[BOOT]], str(row.boot))
         if SCAN in fixed and not says_whole(cells[fixed[SCAN]], row.scan):

@@ -70,14 +70,28 @@ def _float(value: float) -> float | None:
         return None
 
 
-def says_time(cell: Cell, time_ns: int) -> bool:
-    """Whether a cell says a time, ns since 1970."""
+def moment(cell: Cell) -> int | None:
+    """The time that a cell says, ns since 1970; None where it says none."""
     if isinstance(cell, str):
         try:
-            return parse_time(cell.strip(), zone=False) == time_ns
+            return parse_time(cell.strip(), strict=False)
         except InvalidData:
             pass  # then it may be a number
-    return whole(cell) == time_ns
+    return whole(cell)
+
+
+def says_time(cell: Cell, time_ns: int) -> bool:
+    """Whether a cell says a time, ns since 1970."""
+    return moment(cell) == time_ns
+
+
+def cut(cell: Cell, time_ns: int) -> str:
+    """What a program cut a time to, in words, where that explains the difference; else ""."""
+    found = moment(cell)
+    for words, step in (("microseconds", 10**3), ("milliseconds", 10**6), ("seconds", 10**9)):
+        if found is not None and found == time_ns // step * step != time_ns:
+            return words
+    return ""
 
 
 def says_whole(cell: Cell, value: Value | None) -> bool:

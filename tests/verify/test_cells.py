@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 
 from testbed.core.exported import Cell
 from testbed.core.tags import DataType, ModbusAddress, ModbusTable, Tag, Value
-from testbed.verify.cells import comparison_of, rounded, says_text, says_time, whole
+from testbed.verify.cells import comparison_of, cut, rounded, says_text, says_time, whole
 
 ADDRESS = ModbusAddress(ModbusTable.INPUT_REGISTER, 0)
 
@@ -120,6 +120,17 @@ def test_a_number_that_a_spreadsheet_has_rounded_is_told_from_another() -> None:
 def test_a_time_in_another_form(cell: Cell) -> None:
     assert says_time(cell, 10**9)
     assert not says_time(cell, 10**9 + 1)
+
+
+def test_a_time_that_a_database_has_cut_is_told_from_another() -> None:
+    time_ns = 1_234_567_891
+    assert [cut(cell, time_ns) for cell in ("1970-01-01 00:00:01.234567+00", "1234000000", 10**9)] == [
+        "microseconds",
+        "milliseconds",
+        "seconds",
+    ]
+    assert not any(says_time(cell, time_ns) for cell in ("1970-01-01 00:00:01.234567+00", "1234000000", 10**9))
+    assert [cut(cell, time_ns) for cell in ("1970-01-01 00:00:01.234568+00", "", time_ns)] == ["", "", ""]
 
 
 @pytest.mark.parametrize("cell", ["", None, "01.01.1970 00:00:01", math.nan, True])
