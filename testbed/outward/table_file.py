@@ -103,7 +103,8 @@ def _about_beside(path: Path) -> tuple[About | None, str]:
 
 def _parquet(path: Path) -> Table:
     try:
-        file = pq.ParquetFile(path)
+        # Not a whole row group at a time: it may be all of the file.
+        file = pq.ParquetFile(path, pre_buffer=False)
         schema = file.schema_arrow
     except (pa.ArrowException, OSError) as error:
         raise UsageError(f"{path}: no Parquet file: {error}", _MEND) from None
