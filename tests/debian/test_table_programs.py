@@ -32,7 +32,7 @@ def bench(tmp_path_factory: pytest.TempPathFactory) -> Bench:
     asyncio.run(simulate(load_bench(folder / "bench.toml"), SCANS, 3))
     found = load_bench(folder / "bench.toml")
     for form in ("csv", "parquet"):
-        export_states(found, "gateway", (), Range(), form, folder / f"states.{form}", lambda _done, _of: None)
+        export_states(found, "gateway", (), Range(), form, folder / f"states.{form}", lambda _what, _done, _parts: None)
     return found
 
 
