@@ -33,7 +33,7 @@ test: setup ## every quick test; JOBS=2 at a time, ARGS="..." goes to pytest
 check: setup ## what CI runs: linters, types, layers, contracts, then every quick test
 	@$(IN)/python .ci/check.py -n "$(JOBS)" --dist worksteal $(ARGS)
 
-judges: setup ## foreign programs of Debian's packages judge the servers; installs them where it may (root)
+judges: setup ## foreign programs judge servers, logs and files; installs Debian's packages where it may (root)
 	@$(IN)/python .ci/judges.py $(ARGS)
 
 deep: known-part setup ## slow tests, a part at a time: PART=...; without it, the list of parts
@@ -56,8 +56,10 @@ lock: setup ## write the locks anew; what still fits stays as it is, UPGRADE=1 t
 		pyproject.toml -o .ci/requirements.txt
 	@UV_CUSTOM_COMPILE_COMMAND='make lock' $(IN)/uv pip compile --quiet $(LOCK) --group node \
 		-o .ci/requirements-node.txt
+	@UV_CUSTOM_COMPILE_COMMAND='make lock' $(IN)/uv pip compile --quiet $(LOCK) --group judges \
+		-o .ci/requirements-judges.txt
 	@$(IN)/python .ci/set_up.py npm $(if $(UPGRADE),update,install) --package-lock-only
-	@echo 'lock: wrote .ci/requirements.txt, .ci/requirements-node.txt and both package-lock.json'
+	@echo 'lock: wrote .ci/requirements.txt, -node.txt, -judges.txt and both package-lock.json'
 LOCK := --universal --python-version 3.11 --generate-hashes --only-binary :all: $(if $(UPGRADE),--upgrade)
 
 setup: ## Python environment, development node and compiler, all from the committed locks
@@ -68,6 +70,6 @@ setup: ## Python environment, development node and compiler, all from the commit
 	@"$(PYTHON)" .ci/set_up.py
 
 clean: ## remove what make made; data of a bench (.testbed) and its trust file stay
-	@rm -rf .venv .mypy_cache .ruff_cache .pytest_cache .import_linter_cache .hypothesis dist \
+	@rm -rf .venv .judges .mypy_cache .ruff_cache .pytest_cache .import_linter_cache .hypothesis dist \
 		contracts/node_modules contracts/out contracts/cache tests/judges/node_modules
 	@find testbed tests .ci -name __pycache__ -type d -prune -exec rm -rf {} +

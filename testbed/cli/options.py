@@ -6,7 +6,8 @@ import os
 from contextlib import suppress
 from pathlib import Path
 
-from testbed.core.errors import UsageError
+from testbed.core.errors import InvalidData, UsageError
+from testbed.core.exported import Bound, Range
 from testbed.core.tags import Value
 from testbed.rig.bench import Bench, load_bench
 
@@ -73,3 +74,18 @@ def value_of(what: str, text: str) -> Value:
         with suppress(ValueError):
             return read(text)
     raise UsageError(f"{what} {text!r} is no value", "give a number, true or false")
+
+
+def range_of(options: argparse.Namespace) -> Range:
+    """--from and --to. Raises UsageError for what is no end of a range."""
+    return Range(_bound("--from", options.since), _bound("--to", options.until))
+
+
+def _bound(option: str, text: str | None) -> Bound | None:
+    if text is None:
+        return None
+    try:
+        return Bound.parse(text)
+    except InvalidData as error:
+        mend = "write a time such as 2026-01-01T00:00:10Z, an index of the log such as 300, or scan:120"
+        raise UsageError(f"{option} {text}: {error}", mend) from None

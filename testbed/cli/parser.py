@@ -37,6 +37,7 @@ def parser() -> argparse.ArgumentParser:
         *_SHARING,
         _verify,
         _prove,
+        _export,
         _falsify,
         _scan,
         _doctor,
@@ -183,7 +184,8 @@ def _verify(commands: _Commands) -> None:
         help="prove whether anything was falsified, and where",
         description="Checks logs, tiles, twin, anchors and chain of a bench against a trust file; with REPORT, whether"
         " this report of a test run is the one that was run; with a file that `testbed prove` wrote, what that file"
-        " proves, offline and without a bench. Writes nothing.",
+        " proves, offline and without a bench; with --against, which rows of an exported file are what was logged."
+        " Writes nothing.",
     )
     command.add_argument(
         "report",
@@ -216,6 +218,13 @@ def _verify(commands: _Commands) -> None:
         metavar="URL",
         help="ask this node whether the block of an evidence file stands on the chain",
     )
+    command.add_argument(
+        "--against",
+        type=Path,
+        metavar="FILE",
+        help="hold an exported CSV or Parquet file against its log",
+    )
+    _range(command, "what FILE should hold, whatever it says itself: as in export", "up to here")
     _json(command)
 
 
@@ -223,6 +232,25 @@ def _prove(commands: _Commands) -> None:
     command = commands.add_parser("prove", help="write a file with which a stranger checks a record offline", **PROVE)
     add_prove_options(command)
     _bench(command)
+    _json(command)
+
+
+def _export(commands: _Commands) -> None:
+    command = commands.add_parser(
+        "export",
+        help="write logged states to a CSV or Parquet file",
+        description="Writes the states of a reader's log, a row for each, to a new file: index of the record, time when"
+        " it was received, boot, scan, status, and a column for each tag. Checks nothing; `testbed verify --against`"
+        " does.",
+    )
+    _bench(command)
+    command.add_argument("--log", metavar="NAME", help="whose (default: the log that the twin follows)")
+    _range(command, "only from here on: a time (2026-01-01T00:00:10Z), an index of the log, or scan:N", "up to here")
+    command.add_argument(
+        "--tag", action="append", metavar="TAG", help="only this tag; may be given again (default: all)"
+    )
+    command.add_argument("--format", choices=("csv", "parquet"), help="default: what FILE is called")
+    command.add_argument("--out", type=Path, required=True, metavar="FILE", help="the file to write; must be new")
     _json(command)
 
 
@@ -363,6 +391,11 @@ def _import(commands: _Commands) -> None:
 def _bench(command: argparse.ArgumentParser) -> None:
     command.add_argument("--bench", type=Path, metavar="FILE", help="the bench file (also TESTBED_BENCH)")
     command.add_argument("--port-shift", type=int, metavar="N", help="added to every port (also TESTBED_PORT_SHIFT)")
+
+
+def _range(command: argparse.ArgumentParser, first: str, last: str) -> None:
+    command.add_argument("--from", dest="since", metavar="WHERE", help=first)
+    command.add_argument("--to", dest="until", metavar="WHERE", help=f"{last}, this included")
 
 
 def _json(command: argparse.ArgumentParser) -> None:

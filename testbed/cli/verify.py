@@ -1,10 +1,11 @@
-"""`testbed verify`: the verdict, with its findings; or one record through every layer; or a report of a test run."""
+"""`testbed verify`: the verdict, with its findings; one record through every layer; a report of a test run; a file."""
 
 import argparse
 import asyncio
 import json
 import time
 from dataclasses import asdict
+from importlib import import_module
 from pathlib import Path
 
 from testbed.cli import proof
@@ -41,8 +42,16 @@ def execute(options: argparse.Namespace) -> int:
     if not file.exists() and options.trust is None:
         _say_unchecked(file, as_json=options.json)
         return Verdict.INCONCLUSIVE.exit_code
+    if options.against is not None:
+        if options.record is not None or options.report is not None:
+            raise UsageError("--against goes with neither --record nor a report", "leave one of them out")
+        # Loaded by name, as commands are: only this needs what reads Parquet.
+        return int(import_module("testbed.cli.against").check_and_print(bench, file, options))
+    if options.since is not None or options.until is not None:
+        raise UsageError("--from and --to go with --against", "name the file that is to hold that range")
     if options.log is not None and options.record is None:
-        raise UsageError("--log goes with --record", "name a record of that log as well, such as --record cell 17")
+        mend = "name a record of that log as well, such as --record cell 17"
+        raise UsageError("--log goes with --record or --against", mend)
     if options.report is not None:
         if options.record is not None:
             raise UsageError("--record does not go with a report", "leave one of them out")

@@ -15,12 +15,13 @@ _EVERY_S = 5.0
 @contextmanager
 def working(jobs: int | None) -> Iterator[Work]:
     """jobs: processes that check large logs side by side, None for as many as there are processors."""
-    with Crew(processors() if jobs is None else jobs) as crew, _shown() as told:
+    with Crew(processors() if jobs is None else jobs) as crew, shown() as told:
         yield Work(crew, told)
 
 
 @contextmanager
-def _shown() -> Iterator[Told]:
+def shown() -> Iterator[Told]:
+    """Whom to tell how far something is, so that a person who waits for it sees it."""
     # On standard error: what is found goes to standard output, and may be read by a program.
     if not sys.stderr.isatty():
         yield Lines().tell

@@ -32,6 +32,7 @@ class Layer(Enum):
     WITNESS = "witness"
     CLOCK = "clock"
     EVIDENCE = "evidence"
+    FILE = "file"
 
 
 class What(Enum):

@@ -9,29 +9,28 @@ import json
 from collections.abc import Sequence
 from typing import Any
 
-import pyarrow as pa  # type: ignore[import-untyped]  # the package ships no types; this module is its only user
+import pyarrow as pa  # type: ignore[import-untyped]  # the package ships no types
 import pyarrow.parquet as pq  # type: ignore[import-untyped]
 
 from testbed.core.errors import InvalidData
 from testbed.core.measurement import Capture
 from testbed.core.tags import Value
+from testbed.outward.parquet_fields import KEY, tag_field, tag_of, unit_of, whole
 
-_KEY = b"attestbed"
 _TIME, _SCAN = "time_s", "scan"
-_SIGNED = 2**63
 
 
 def encode_capture(capture: Capture) -> bytes:
     """The file's bytes: the same for the same capture, under one version of pyarrow."""
     about = {"test": capture.test, "name": capture.name, "start_ns": capture.start_ns}
-    columns = [pa.array(capture.times, pa.float64()), pa.array(capture.scans, _whole(capture.scans))]
+    columns = [pa.array(capture.times, pa.float64()), pa.array(capture.scans, whole(capture.scans))]
     columns += [_column(capture.column(tag)) for tag in capture.tags]
     fields = [pa.field(name, one.type) for name, one in zip((_TIME, _SCAN), columns, strict=False)]
     fields += [
-        pa.field(_name(tag), column.type, metadata={b"unit": unit.encode(), b"tag": tag.encode()})
+        tag_field(tag, unit, column.type, (_TIME, _SCAN))
         for tag, unit, column in zip(capture.tags, capture.units, columns[2:], strict=True)
     ]
-    schema = pa.schema(fields, metadata={_KEY: json.dumps(about).encode()})
+    schema = pa.schema(fields, metadata={KEY: json.dumps(about).encode()})
     sink = io.BytesIO()
     pq.write_table(pa.table(columns, schema=schema), sink)
     return sink.getvalue()
@@ -41,14 +40,14 @@ def decode_capture(data: bytes) -> Capture:
     """The capture in a file's bytes; raises InvalidData where they hold none. Whole numbers may come back as floats."""
     try:
         table = pq.read_table(io.BytesIO(data))
-        about = json.loads((table.schema.metadata or {})[_KEY])
+        about = json.loads((table.schema.metadata or {})[KEY])
         times, scans, *columns = [column.to_pylist() for column in table.columns]
-        fields = [field.metadata for field in list(table.schema)[2:]]
+        fields = list(table.schema)[2:]
         return Capture(
             test=about["test"],
             name=about["name"],
-            tags=tuple(field[b"tag"].decode() for field in fields),
-            units=tuple(field[b"unit"].decode() for field in fields),
+            tags=tuple(map(tag_of, fields)),
+            units=tuple(unit_of(field) or "" for field in fields),
             start_ns=about["start_ns"],
             times=tuple(times),
             scans=tuple(scans),
@@ -58,19 +57,10 @@ def decode_capture(data: bytes) -> Capture:
         raise InvalidData(f"no capture: {error}") from None
 
 
-def _name(tag: str) -> str:
-    return f"tag.{tag}" if tag in (_TIME, _SCAN) else tag
-
-
 def _column(values: Sequence[Value | None]) -> Any:  # noqa: ANN401 - pyarrow has no types
     kinds = {type(value) for value in values} - {type(None)}
     if kinds == {bool}:
         return pa.array(values, pa.bool_())
     if kinds == {int}:
-        return pa.array(values, _whole(values))
+        return pa.array(values, whole(values))
     return pa.array([None if value is None else float(value) for value in values], pa.float64())
-
-
-def _whole(values: Sequence[Value | None]) -> Any:  # noqa: ANN401 - pyarrow has no types
-    large = any(value is not None and value >= _SIGNED for value in values)
-    return pa.uint64() if large else pa.int64()

@@ -80,14 +80,15 @@ def counts(report: RunReport) -> str:
     tests = [f"{number} {outcome.value}" for outcome in CaseOutcome if (number := report.count(outcome))]
     failed = sum(one.outcome is not Outcome.PASS for one in report.measurements)
     broken = f", {failed} of them not PASS" if failed else ""
-    return f"{_many(len(report.cases), 'test')}: {', '.join(tests) or 'none done'}; {_measured(report)}{broken}"
+    return f"{many(len(report.cases), 'test')}: {', '.join(tests) or 'none done'}; {_measured(report)}{broken}"
 
 
 def _measured(report: RunReport) -> str:
-    return _many(len(report.measurements), "measurement")
+    return many(len(report.measurements), "measurement")
 
 
-def _many(number: int, what: str) -> str:
+def many(number: int, what: str) -> str:
+    """As "1 test" or "2 tests"."""
     return f"{number} {what}" if number == 1 else f"{number} {what}s"
 
 

@@ -2,6 +2,7 @@
 
 import contextlib
 import os
+from collections.abc import Iterator
 from pathlib import Path
 
 from testbed.core.errors import StoreError
@@ -39,11 +40,20 @@ def write_new(path: Path, data: bytes) -> None:
 
     Raises FileExistsError, with nothing changed, where one stands; OSError when the disk refuses.
     """
+    with growing(path) as aside:
+        aside.write_bytes(data)
+
+
+@contextlib.contextmanager
+def growing(path: Path) -> Iterator[Path]:
+    """Where to write a new file piece by piece: it gets its name `path` when the block ends well, and is on disk then.
+
+    Raises as `write_new` does. Where the block is left by an exception nothing remains.
+    """
     aside = path.with_name(f".{path.name}.{os.getpid()}.new")
     try:
-        with aside.open("wb") as handle:
-            handle.write(data)
-            handle.flush()
+        yield aside
+        with aside.open("rb") as handle:
             os.fsync(handle.fileno())
         os.link(aside, path)  # unlike a renaming, this never replaces a file
         sync_folder(path.parent)

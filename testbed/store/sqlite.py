@@ -189,9 +189,13 @@ class LogStore:
                 self._connection.execute("COMMIT")
         except sqlite3.Error as error:
             raise unreadable(str(self.path), error) from error
+        self.check_unchanged()
+        return everything
+
+    def check_unchanged(self) -> None:
+        """Raises StoreError when a writer changed an examined log while it was read."""
         if self._examined is not None:
             self._examined.check_unchanged()
-        return everything
 
     def stored_rows(self) -> StoredRows:
         """All rows of a log that is examined, read where they are asked for, also when this store is closed again.

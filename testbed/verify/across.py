@@ -41,7 +41,7 @@ class CheckedReaders:
 
 
 def check_twin(trust: Trust, twin: CheckedLog, source: CheckedLog, make_model: ModelMaker) -> Replayed:
-    tags = _configured_tags(source)
+    tags = configured_tags(source)
     approved: dict[tuple[bytes, bytes], ApprovedModel | None] = {(m.hash, m.parameters): None for m in trust.models}
     for encoded in _events(twin, PARAMETERS):
         for known in trust.models:
@@ -60,7 +60,7 @@ def check_readers(trust: Trust, logs: Sequence[CheckedLog], reading_ns: int) -> 
     logs: without those that were forked or cut back, which speaks for itself.
     """
     result = CheckedReaders()
-    tags = {log.origin: found for log in logs if (found := _configured_tags(log)) is not None}
+    tags = {log.origin: found for log in logs if (found := configured_tags(log)) is not None}
     all_readers = [log for log in logs if log.trusted.reads is not None]
     readers = [log for log in all_readers if log.origin in tags]
     sides = [side_of(log, tags[log.origin]) for log in readers]
@@ -121,7 +121,7 @@ def check_blocks(
     return findings
 
 
-def _configured_tags(source: CheckedLog) -> tuple[Tag, ...] | None:
+def configured_tags(source: CheckedLog) -> tuple[Tag, ...] | None:
     """The tag list that the source's own configuration record holds, when it is the one that the trust file names."""
     for encoded in _events(source, CONFIGURATION):
         if hashlib.sha256(encoded).digest() == source.trusted.schema:

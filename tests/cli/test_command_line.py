@@ -132,13 +132,13 @@ def everything(folder: Path) -> dict[str, tuple[bytes, int]]:
     return {str(path): (path.read_bytes(), path.stat().st_mtime_ns) for path in files}
 
 
-@pytest.mark.parametrize("command", ["verify", "status"])
+@pytest.mark.parametrize("command", ["verify", "status", "export --out=states.csv"])
 def test_to_look_at_a_bench_leaves_it_as_it_is(typed: Type, simulated: Path, command: str) -> None:
     shutil.copytree(simulated, "lab")
     for path in Path("lab").rglob("log.sqlite-*"):  # a reader that left last could not remove them; they are empty
         path.unlink()
     before = everything(Path("lab"))
-    assert typed(command, "--bench", "lab/bench.toml").code == 0
+    assert typed(*command.split(), "--bench", "lab/bench.toml").code == 0
     assert everything(Path("lab")) == before
 
 
@@ -309,9 +309,24 @@ _TEXT = st.one_of(
 
 @settings(max_examples=60, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(
-    command=st.sampled_from(["status", "tags", "read", "write", "verify", "falsify", "up", "init", "simulate", "demo"]),
+    command=st.sampled_from(
+        ["status", "tags", "read", "write", "verify", "export", "falsify", "up", "init", "simulate", "demo"]
+    ),
     option=st.sampled_from(
-        ["--bench", "--trust", "--record", "--port-shift", "--duration", "--index", "--to", "--tag", "--log", "--scans"]
+        [
+            "--bench",
+            "--trust",
+            "--record",
+            "--port-shift",
+            "--duration",
+            "--index",
+            "--to",
+            "--tag",
+            "--log",
+            "--scans",
+            "--from",
+            "--against",
+        ]
     ),
     value=_TEXT,
 )
@@ -320,7 +335,8 @@ def test_no_argument_gives_a_traceback(typed: Type, command: str, option: str, v
     more = {"falsify": ["value"], "write": ["control.mode", "1"], "simulate": ["."], "demo": ["--seconds=1"]}.get(
         command, []
     )
-    last = {"demo": ["--in=."], "simulate": ["--bench=no.toml"], "up": ["--bench=no.toml"], "init": ["--bench=no.toml"]}
+    last = {command: ["--bench=no.toml"] for command in ("simulate", "up", "init")}
+    last |= {"demo": ["--in=."], "export": ["--out=."]}
     said = typed(command, *more, f"{option}={value}", *last.get(command, []))
     assert said.code in (0, 2, 3)
     assert "Traceback" not in said.err

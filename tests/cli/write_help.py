@@ -20,6 +20,7 @@ COMMANDS = (
     "recover",
     "verify",
     "prove",
+    "export",
     "falsify",
     "scan",
     "doctor",

@@ -13,7 +13,8 @@ def test_without_the_packages_and_without_apt_it_names_them_and_ends_with_2(root
     environment = {**os.environ, "PATH": str(tmp_path)}
     done = subprocess.run(command, env=environment, capture_output=True, text=True, check=False)
     assert done.returncode == 2, done.stderr
-    assert "mend: run `apt-get install gcc pkg-config mbpoll libmodbus-dev libc6-dev` as root" in done.stderr
+    packages = "gcc pkg-config mbpoll libmodbus-dev libc6-dev golang-go golang-golang-x-mod-dev"
+    assert f"mend: run `apt-get install {packages}` as root" in done.stderr
     assert done.stdout == ""
 
 

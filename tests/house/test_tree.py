@@ -57,7 +57,7 @@ def test_no_file_holds_a_password_in_an_address(tracked: tuple[Path, ...]) -> No
     assert [str(path) for path in tracked if SECRET_IN_URL.search(text_of(path))] == []
 
 
-@pytest.mark.parametrize("name", ["requirements.txt", "requirements-node.txt"])
+@pytest.mark.parametrize("name", ["requirements.txt", "requirements-node.txt", "requirements-judges.txt"])
 def test_the_python_locks_name_no_address(root: Path, name: str) -> None:
     lock = text_of(root / ".ci" / name)
     lines = [line for line in lock.splitlines() if not line.lstrip().startswith("#")]

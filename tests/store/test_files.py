@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from testbed.core.errors import StoreError
-from testbed.store.files import write_atomic, write_new
+from testbed.store.files import growing, write_atomic, write_new
 
 # Replaces a file while the system lets no file grow beyond 10 kB; then again without that limit.
 REFUSED = """
@@ -108,3 +108,23 @@ def test_a_new_file_has_no_name_before_it_is_on_disk(tmp_path: Path, monkeypatch
     with pytest.raises(OSError, match="Input/output error"):
         write_new(path, b"mine")
     assert list(tmp_path.iterdir()) == []
+
+
+def test_a_file_that_grows_piece_by_piece_is_whole_or_not_there(tmp_path: Path) -> None:
+    path = tmp_path / "states.csv"
+
+    def broken_off() -> None:
+        with growing(path) as aside:
+            aside.write_bytes(b"half of")
+            raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        broken_off()
+    assert list(tmp_path.iterdir()) == []
+    with growing(path) as aside:
+        aside.write_bytes(b"all of it")
+        assert not path.exists()
+    assert [(file.name, file.read_bytes()) for file in tmp_path.iterdir()] == [("states.csv", b"all of it")]
+    with pytest.raises(FileExistsError), growing(path) as aside:
+        aside.write_bytes(b"another")
+    assert [(file.name, file.read_bytes()) for file in tmp_path.iterdir()] == [("states.csv", b"all of it")]
