@@ -6,6 +6,9 @@ from typing import TypeAlias
 
 from testbed import __version__
 from testbed.attacks.kinds import KINDS, LIES, PLACES
+from testbed.cli.common_options import add_bench as _bench
+from testbed.cli.common_options import add_json as _json
+from testbed.cli.life_options import LIFE
 from testbed.cli.scan_options import SCAN, add_scan_options
 
 _Commands: TypeAlias = "argparse._SubParsersAction[argparse.ArgumentParser]"  # noqa: SLF001 - it has no public name
@@ -35,6 +38,7 @@ def parser() -> argparse.ArgumentParser:
         _write,
         *_SHARING,
         _verify,
+        *LIFE,
         _falsify,
         _scan,
         _doctor,
@@ -339,12 +343,3 @@ def _import(commands: _Commands) -> None:
     command.add_argument(
         "--which", type=int, default=1, metavar="N", help="Telegraf: which of its inputs (default: the first)"
     )
-
-
-def _bench(command: argparse.ArgumentParser) -> None:
-    command.add_argument("--bench", type=Path, metavar="FILE", help="the bench file (also TESTBED_BENCH)")
-    command.add_argument("--port-shift", type=int, metavar="N", help="added to every port (also TESTBED_PORT_SHIFT)")
-
-
-def _json(command: argparse.ArgumentParser) -> None:
-    command.add_argument("--json", action="store_true", help="print JSON for machines")

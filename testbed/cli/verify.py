@@ -84,6 +84,8 @@ def print_report(bench: Bench, report: Report, seconds: float) -> None:
         print(f"proved      {_standing(standing, newest=_is_newest_round(standing, report))}")
         for line in beside.pop(standing.role, []) if standing is _last_of(standing.role, report) else ():
             print(f"            {line}")
+    for line in filter(None, map(_keys, report.standings)):
+        print(f"keys        {line}")
     for origin in _not_checked(bench, report):
         print(f"not checked {origin}: the trust file does not name it")
     chain = f"up to block {report.height}" if report.height is not None else "without a chain"
@@ -135,6 +137,15 @@ def _standing(one: Standing, *, newest: bool) -> str:
         return f"{line}; {one.pending} of the newest round wait for the next one"
     since = "" if one.waiting_since_ns is None else f", the oldest for {time.time() - one.waiting_since_ns / 1e9:.0f} s"
     return f"{line}; {one.pending} pending{since}"
+
+
+def _keys(one: Standing) -> str:
+    """How often the key of a log changed, and where; "" where it never did."""
+    if not one.key_changes:
+        return ""
+    what = "record" if len(one.key_changes) == 1 else "records"
+    places = " and ".join(map(str, one.key_changes))
+    return f"{one.origin}: {len(one.key_changes) + 1} keys, changed at {what} {places}"
 
 
 def _gas(report: Report) -> str:

@@ -33,6 +33,10 @@ class VerifierKey:
         """SHA-256(name || 0A || type || public key), its first 4 bytes: a hint, not a commitment."""
         return hashlib.sha256(self.name.encode() + b"\n" + _TYPE_ED25519 + self.public).digest()[:4]
 
+    def at(self, size: int) -> "VerifierKey":  # noqa: ARG002 - a protocol's signature
+        """This key, at whatever size: that of a log whose key never changed (keys/log_keys.py)."""
+        return self
+
     def verify(self, message: bytes, signature: bytes) -> bool:
         """True where `signature`, 64 bytes, is this key's over `message`."""
         if len(signature) != SIGNATURE_SIZE:

@@ -64,6 +64,15 @@ def open_note(data: bytes, verifiers: Sequence[VerifierKey]) -> Note:
     return Note(text, tuple(signers))
 
 
+def read_note(data: bytes) -> tuple[str, list[tuple[str, bytes, bytes]]]:
+    """Text and signatures, each as (name, key id, signature), of a note that nobody has verified.
+
+    Raises InvalidData where the bytes are not a note.
+    """
+    text, lines = _split(data)
+    return text, [_parse_line(line) for line in lines]
+
+
 def _split(data: bytes) -> tuple[str, list[str]]:
     """Text and signature lines, without their newlines."""
     if len(data) > MAX_NOTE:

@@ -9,12 +9,11 @@ from testbed.core.clock import Clock
 from testbed.core.entropy import Entropy
 from testbed.core.entry import Kind
 from testbed.core.errors import InvalidData, StoreError, UsageError
-from testbed.keys.ed25519 import SigningKey
-from testbed.keys.files import read_secret
 from testbed.record.bodies import decode_body
 from testbed.record.entry import decode_entry
 from testbed.record.schema import NO_SCHEMA
 from testbed.rig.bench import Bench
+from testbed.rig.log_keys import log_keys, settle_keys, signing_key
 from testbed.rig.paths import Paths
 from testbed.store.sqlite import LogStore
 from testbed.tlog.publisher import Publisher
@@ -27,11 +26,6 @@ class Configuration:
 
     schema: bytes = NO_SCHEMA
     says: tuple[tuple[str, bytes], ...] = ()
-
-
-def signing_key(bench: Bench, role: str) -> SigningKey:
-    """The key of a role's log; its name is the log's origin. Raises UsageError where `init` was not run."""
-    return SigningKey.from_seed(bench.origin(role), read_secret(Paths(bench.data).key(role)))
 
 
 def open_log(
@@ -49,11 +43,8 @@ def open_log(
     follows_time: whether a silence of this log means anything, so that the event *started* says why there was one.
     Raises UsageError when the log was begun with another tag list: a log has one schema for life.
     """
-    paths = Paths(bench.data)
-    # A simulated bench that was broken off is begun anew: it does not wait for the disk at each commit.
-    store = LogStore.create(paths.log(role), synced=not simulated)
+    log, store = continue_log(bench, role, entropy, synced=not simulated)
     try:
-        log = Log(signing_key(bench, role), store, Publisher(paths.tlog(role)), entropy)
         now = clock.now_ns()
         found: list[Body] = []
         if log.size == 0:
@@ -73,6 +64,22 @@ def open_log(
         store.close()
         raise
     return log, store
+
+
+def continue_log(bench: Bench, role: str, entropy: Entropy, *, synced: bool = True) -> tuple[Log, LogStore]:
+    """Open a log for writing as it stands, and log nothing. A change of keys that was left halfway is ended first.
+
+    synced: as in `LogStore.create`; a simulated bench that was broken off is begun anew, so it does without.
+    """
+    paths = Paths(bench.data)
+    store = LogStore.create(paths.log(role), synced=synced)
+    try:
+        settle_keys(bench, role, store)
+        publisher = Publisher(paths.tlog(role))
+        return Log(signing_key(bench, role), store, publisher, entropy, log_keys(bench, role)), store
+    except BaseException:
+        store.close()
+        raise
 
 
 def check_real(bench: Bench) -> None:

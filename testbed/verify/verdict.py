@@ -23,7 +23,7 @@ class Standing:
     genuine: of the confirmed ones, those that are what was signed; states: of the genuine ones, states of a PLC.
 
     waiting_since_ns: receive time of the first state that no confirmed anchor covers, None where there is none; missed:
-    scans that a reader missed by its own word.
+    scans that a reader missed by its own word; key_changes: indices of the first record under each further key.
     """
 
     origin: str
@@ -35,6 +35,7 @@ class Standing:
     anchors: int
     waiting_since_ns: int | None
     missed: int = 0
+    key_changes: tuple[int, ...] = ()
 
     @property
     def pending(self) -> int:
@@ -91,7 +92,8 @@ def _check(trust: Trust, evidence: Evidence, make_model: ModelMaker, work: Work)
         found = evidence.logs.get(trusted.origin, LogEvidence(trusted.origin, problem="there is no such log"))
         mirror = Noted(list(logs.values()), trusted.origin)
         anchored = chain.anchored.get(trusted.origin, [])
-        logs[trusted.origin] = check_log(trusted, trust.simulated, found, anchored, mirror, work)
+        revoked = [one for one in trust.revoked if one.key.name == trusted.origin]
+        logs[trusted.origin] = check_log(trusted, trust.simulated, found, anchored, mirror, work, trust.root, revoked)
     replayed, readers = 0, (LogRole.GATEWAY, LogRole.READER)
     for trusted in trust.logs:
         log = logs[trusted.origin]
@@ -143,6 +145,7 @@ def _standing(trusted: TrustedLog, log: CheckedLog, chain: CheckedChain, missed:
         anchors=len(chain.anchored.get(trusted.origin, [])),
         waiting_since_ns=min(waiting, default=None),
         missed=missed,
+        key_changes=tuple(change.first for change in log.keys.changes),
     )
 
 

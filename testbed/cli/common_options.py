@@ -1,0 +1,15 @@
+"""Options that many commands have."""
+
+import argparse
+from pathlib import Path
+
+
+def add_bench(command: argparse.ArgumentParser) -> None:
+    """Which bench."""
+    command.add_argument("--bench", type=Path, metavar="FILE", help="the bench file (also TESTBED_BENCH)")
+    command.add_argument("--port-shift", type=int, metavar="N", help="added to every port (also TESTBED_PORT_SHIFT)")
+
+
+def add_json(command: argparse.ArgumentParser) -> None:
+    """For machines."""
+    command.add_argument("--json", action="store_true", help="print JSON for machines")
