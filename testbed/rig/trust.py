@@ -275,23 +275,25 @@ def _key(here: Loc, log: TrustedLog, keys: dict[bytes, str]) -> Iterator[Problem
 
 def _root_and_revoked(trust: Trust, origins: Collection[str]) -> Iterator[Problem]:
     if trust.root is not None:
-        yield from _named_key(("root", "key"), trust.root.key, f"{trust.bench.name}/{ROOT}")
+        yield from _named_key(("root", "key"), trust.root.key, f"/{ROOT}")
     for position, one in enumerate(trust.revoked):
         here: Loc = ("revoked", position)
         if one.origin not in origins:
             mend = unknown(one.origin, sorted(origins))
             yield Problem((*here, "origin"), f'there is no [[log]] "{one.origin}"', mend)
-        yield from _named_key((*here, "key"), one.key, one.origin)
+        else:
+            yield from _named_key((*here, "key"), one.key, one.origin)
 
 
-def _named_key(loc: Loc, text: str, name: str) -> Iterator[Problem]:
+def _named_key(loc: Loc, text: str, ending: str) -> Iterator[Problem]:
+    """A key whose name ends so."""
     try:
         key = VerifierKey.parse(text)
     except InvalidData as error:
         yield Problem(loc, f"is no verifier key: {error}", "copy the whole key, name+hash+base64, from its owner")
         return
-    if key.name != name:
-        yield Problem(loc, f'is the key of "{key.name}", not of "{name}"', f"copy the key that is named {name}")
+    if not key.name.endswith(ending):
+        yield Problem(loc, f'is the key of "{key.name}", not of "{ending}"', f"copy the key that is named {ending}")
 
 
 def _follows(here: Loc, log: TrustedLog, sources: list[str]) -> Iterator[Problem]:
