@@ -1,4 +1,4 @@
-"""Options of the commands for what happens to a bench over its life: keys that change."""
+"""Options of the commands for what happens to a bench over its life: keys that change, bodies that are erased."""
 
 import argparse
 from pathlib import Path
@@ -47,10 +47,25 @@ def _root(commands: _Commands) -> None:
     add_json(make)
 
 
+def _erase(commands: _Commands) -> None:
+    command = commands.add_parser(
+        "erase",
+        help="erase bodies of records of a stopped bench",
+        description="Erases the bodies of records of a stopped bench, for good. A tombstone for each stands in the"
+        " operator's log first; entries and hashes stay, so every proof holds. With a state go the twin records that"
+        " show its values. What others have copied or exported is out of reach.",
+    )
+    command.add_argument("log", metavar="ORIGIN", help="of which log, such as water-cell/gateway")
+    command.add_argument("index", type=int, nargs="+", metavar="INDEX", help="which records")
+    command.add_argument("--reason", required=True, metavar="TEXT", help="why; it stands in the log for ever")
+    add_bench(command)
+    add_json(command)
+
+
 def _trust(command: argparse.ArgumentParser) -> None:
     command.add_argument(
         "--trust", type=Path, metavar="FILE", help="the trust file (default: trust.toml beside the bench file)"
     )
 
 
-LIFE = (_rotate_key, _root)
+LIFE = (_rotate_key, _root, _erase)

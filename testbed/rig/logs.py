@@ -2,6 +2,7 @@
 
 from contextlib import suppress
 from dataclasses import dataclass
+from pathlib import Path
 
 from testbed import __version__
 from testbed.core.bodies import STARTED, TILES_REBUILT, Body, Event, Genesis
@@ -87,14 +88,26 @@ def check_real(bench: Bench) -> None:
 
     A log that is missing or cannot be read is left to whoever opens it.
     """
+    simulated = _simulated_log(bench)
+    if simulated is not None:
+        raise UsageError(
+            f"{simulated}: this bench was simulated: its keys come from a public seed",
+            "make a bench of your own with `testbed init` in another folder; this one can be verified",
+        )
+
+
+def is_simulated(bench: Bench) -> bool:
+    """Whether a log of the bench says that it ran on a virtual clock."""
+    return _simulated_log(bench) is not None
+
+
+def _simulated_log(bench: Bench) -> Path | None:
     for role in bench.logs:
         with suppress(StoreError, InvalidData), LogStore.read(Paths(bench.data).log(role)) as store:
             genesis = _genesis(store)
             if genesis is not None and genesis.simulated:
-                raise UsageError(
-                    f"{store.path}: this bench was simulated: its keys come from a public seed",
-                    "make a bench of your own with `testbed init` in another folder; this one can be verified",
-                )
+                return store.path
+    return None
 
 
 def _genesis(store: LogStore) -> Genesis | None:

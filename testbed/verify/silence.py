@@ -15,12 +15,13 @@ def check_silence(log: CheckedLog, limit_ns: int) -> list[Finding]:
     A gap before a restart is explained, one before a change of keys, for which the writer is stopped, and one that a
     clock made which was set forwards.
 
-    A clock that was set back makes no gap. One finding names the first gap and counts the others.
+    A clock that was set back makes no gap, and of one across records whose bodies are not to be had nothing is known.
+    One finding names the first gap and counts the others.
     """
     gaps = (
         (first, second, later - earlier)
         for (first, earlier, _), (second, later, restarted) in pairwise(_timed(log))
-        if later - earlier > limit_ns and not restarted
+        if later - earlier > limit_ns and not restarted and log.has_all(first + 1, second)
     )
     gap = next(gaps, None)
     if gap is None:

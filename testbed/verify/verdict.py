@@ -13,6 +13,7 @@ from testbed.verify.evidence import Evidence, LogEvidence
 from testbed.verify.log import CheckedLog, check_log
 from testbed.verify.noted import Noted
 from testbed.verify.silence import check_silence
+from testbed.verify.tombstones import explain_erased, graves_of
 from testbed.verify.trust import LogRole, Trust, TrustedLog
 from testbed.verify.work import ALONE, Work
 
@@ -23,7 +24,8 @@ class Standing:
     genuine: of the confirmed ones, those that are what was signed; states: of the genuine ones, states of a PLC.
 
     waiting_since_ns: receive time of the first state that no confirmed anchor covers, None where there is none; missed:
-    scans that a reader missed by its own word; key_changes: indices of the first record under each further key.
+    scans that a reader missed by its own word; key_changes: indices of the first record under each further key;
+    erased: records whose bodies the operator had erased.
     """
 
     origin: str
@@ -36,6 +38,7 @@ class Standing:
     waiting_since_ns: int | None
     missed: int = 0
     key_changes: tuple[int, ...] = ()
+    erased: int = 0
 
     @property
     def pending(self) -> int:
@@ -47,7 +50,8 @@ class Report:
     """What a check concludes: the verdict, every finding, and how far each log was proved.
 
     replayed: twin records that were run again; agreed: scans of which two readers say the same; changes: of what a
-    person may set, that logged commands explain; commands: that a gateway knew of; blocks: anchors that were checked.
+    person may set, that logged commands explain; commands: that a gateway knew of; blocks: anchors that were checked;
+    kept: records, by origin and index, whose bodies are still there under a tombstone.
     """
 
     verdict: Verdict
@@ -60,6 +64,7 @@ class Report:
     agreed: int = 0
     commands: int = 0
     changes: int = 0
+    kept: tuple[tuple[str, int], ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -113,7 +118,10 @@ def _check(trust: Trust, evidence: Evidence, make_model: ModelMaker, work: Work)
     )
     needed = {*readers, LogRole.TWIN}
     findings += [_unanchored(one) for one in standings if one.confirmed == 0 and one.role in needed]
-    folded = _fold(findings)
+    graves = graves_of(logs.values(), {one.origin: one.confirmed for one in standings})
+    erasures = explain_erased(_fold(findings), logs, graves)
+    folded = erasures.findings
+    standings = tuple(replace(one, erased=erasures.erased.get(one.origin, 0)) for one in standings)
     report = Report(
         verdict=_verdict(folded),
         findings=tuple(folded),
@@ -125,6 +133,7 @@ def _check(trust: Trust, evidence: Evidence, make_model: ModelMaker, work: Work)
         agreed=said.agreed,
         commands=said.commands,
         changes=said.changes,
+        kept=erasures.kept,
     )
     return Checked(report, logs, chain)
 

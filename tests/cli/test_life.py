@@ -1,4 +1,4 @@
-"""What is done to a bench over its life, as it is typed: another key for a log."""
+"""What is done to a bench over its life, as it is typed: another key for a log, bodies that are erased."""
 
 from __future__ import annotations
 
@@ -86,3 +86,19 @@ def test_a_bench_without_a_root_key_is_told_how_to_get_one(typed: Type, lab: Pat
     trust.write_text(trust.read_text(encoding="utf-8") + "\n" + lines, encoding="utf-8")
     assert typed("rotate-key", "gateway", "--root", "new.key", *BENCH).code == 0
     assert typed("verify", *BENCH).code == 0
+
+
+def test_a_body_is_erased_under_a_tombstone(typed: Type, lab: Path) -> None:
+    assert lab.is_dir()
+    said = typed("erase", "water-cell/gateway", "20", "--reason", "asked for", *BENCH)
+    assert said.code == 0, said.err
+    lines = said.out.splitlines()
+    assert lines[0] == "erased      record 20 of water-cell/gateway: tombstone 3 of water-cell/operator"
+    assert lines[1].endswith("of water-cell/twin, which shows record 20: tombstone 4 of water-cell/operator")
+    assert "exports" in lines[-1]
+    checked = typed("verify", *BENCH)
+    assert checked.code == 3
+    assert "no anchor covers that yet" in checked.out
+    wrong = typed("erase", "water-cell/gateway", "0", "--reason", "asked for", *BENCH)
+    assert wrong.code == 2
+    assert "mend: erase records of these kinds only: state" in wrong.err

@@ -23,6 +23,7 @@ COMMANDS = (
     "root",
     "root sign",
     "root make",
+    "erase",
     "falsify",
     "scan",
     "doctor",
