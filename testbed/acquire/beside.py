@@ -6,7 +6,7 @@ from testbed.core.bodies import Beacon, Body, Peer
 from testbed.core.clock import Clock
 from testbed.core.errors import InvalidData, StoreError
 from testbed.keys.checkpoint import open_checkpoint
-from testbed.keys.ed25519 import VerifierKey
+from testbed.keys.log_keys import CheckpointKeys
 
 
 class PeerWatch:
@@ -16,7 +16,7 @@ class PeerWatch:
     be read, or that its key did not sign, is passed over: recording goes on, and a verifier sees that log by itself.
     """
 
-    def __init__(self, key: VerifierKey, latest: Callable[[], tuple[int, bytes] | None]) -> None:
+    def __init__(self, key: CheckpointKeys, latest: Callable[[], tuple[int, bytes] | None]) -> None:
         self._key = key
         self._latest = latest
         self._size = 0

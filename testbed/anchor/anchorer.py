@@ -13,14 +13,14 @@ from testbed.anchor.receipts import Receipts, RecordSink
 from testbed.anchor.submitter import Submitter
 from testbed.chain.succession import AnchoredHead
 from testbed.core.clock import Clock
-from testbed.keys.ed25519 import VerifierKey
+from testbed.keys.log_keys import CheckpointKeys
 
 
 @dataclass(frozen=True, slots=True)
 class ReceiptLog:
     """The log of receipts: its key, the side that is read, and the side that is written, by the anchor alone."""
 
-    key: VerifierKey
+    key: CheckpointKeys
     store: LogReader
     sink: RecordSink
 
@@ -34,7 +34,7 @@ class Anchorer:
     def __init__(
         self,
         submitter: Submitter,
-        logs: Sequence[tuple[VerifierKey, LogReader]],
+        logs: Sequence[tuple[CheckpointKeys, LogReader]],
         policy: Policy,
         clock: Clock,
         receipts: ReceiptLog | None = None,

@@ -9,7 +9,7 @@ from testbed.core.checkpoint import Checkpoint
 from testbed.core.entry import Row
 from testbed.core.errors import InvalidData, StoreError
 from testbed.keys.checkpoint import open_checkpoint
-from testbed.keys.ed25519 import VerifierKey
+from testbed.keys.log_keys import CheckpointKeys
 from testbed.merkle.growth import growth_path
 from testbed.merkle.tree import CompactRange, leaf_hash
 
@@ -36,7 +36,7 @@ class Growth:
 class Followed:
     """edge: at a size that is anchored; waiting_since_ns: when the first record that is not was seen, UTC."""
 
-    key: VerifierKey
+    key: CheckpointKeys
     store: LogReader
     edge: CompactRange = field(default_factory=CompactRange)
     waiting_since_ns: int | None = None

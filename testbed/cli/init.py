@@ -11,7 +11,7 @@ from testbed.core.clock import SystemClock
 from testbed.core.entropy import SystemEntropy
 from testbed.core.errors import UsageError
 from testbed.rig.default import default_text
-from testbed.rig.initialize import check_fresh, initialize
+from testbed.rig.initialize import check_fresh, initialize, root_file
 
 
 def execute(options: argparse.Namespace) -> int:
@@ -24,6 +24,7 @@ def execute(options: argparse.Namespace) -> int:
     made = {
         "bench": bench.file,
         "trust": str(bench.trust_file),
+        "root_key": str(root_file(bench.trust_file)),
         "data": str(bench.data),
         "contract": trust.chain.contract,
         "submitter": trust.chain.submitter,
@@ -33,6 +34,7 @@ def execute(options: argparse.Namespace) -> int:
         return 0
     print(f"bench       {bench.file}")
     print(f"trust file  {near(bench.trust_file)}   give it to the auditor; no role changes it")
+    print(f"root key    {near(root_file(bench.trust_file))}   move it off this machine: it signs changes of keys")
     print(f"data        {near(bench.data)}   keys, logs and journal will stand here")
     print(f"contract    {trust.chain.contract} on chain {trust.chain.id}")
     if bench.chain.kind == "url":

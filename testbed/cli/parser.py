@@ -2,14 +2,13 @@
 
 import argparse
 from pathlib import Path
-from typing import TypeAlias
 
 from testbed import __version__
 from testbed.attacks.kinds import KINDS, LIES, PLACES
-from testbed.cli.proof_options import PROVE, add_prove_options
+from testbed.cli.checking_options import CHECKING
+from testbed.cli.common_options import Commands, add_bench, add_json
+from testbed.cli.life_options import LIFE
 from testbed.cli.scan_options import SCAN, add_scan_options
-
-_Commands: TypeAlias = "argparse._SubParsersAction[argparse.ArgumentParser]"  # noqa: SLF001 - it has no public name
 
 _EPILOG = """\
 exit codes: 0 done or GENUINE, 1 FALSIFIED or failed, 2 wrong usage, 3 INCONCLUSIVE or could not be done
@@ -35,9 +34,8 @@ def parser() -> argparse.ArgumentParser:
         _read,
         _write,
         *_SHARING,
-        _verify,
-        _prove,
-        _export,
+        *CHECKING,
+        *LIFE,
         _falsify,
         _scan,
         _doctor,
@@ -50,52 +48,52 @@ def parser() -> argparse.ArgumentParser:
     return top
 
 
-def _init(commands: _Commands) -> None:
+def _init(commands: Commands) -> None:
     command = commands.add_parser(
         "init",
         help="make keys, genesis and trust file of a bench",
         description="Makes a bench ready: keys, the chain's genesis, the journal, and the trust file of its auditor.",
     )
-    _bench(command)
+    add_bench(command)
     command.add_argument(
         "--in", dest="folder", type=Path, metavar="DIR", help="only write a bench file to edit into DIR"
     )
-    _json(command)
+    add_json(command)
 
 
-def _up(commands: _Commands) -> None:
+def _up(commands: Commands) -> None:
     command = commands.add_parser(
         "up",
         help="run the bench",
         description="Runs every role of a bench, each as a process, and shows how far logs and anchors are.",
     )
-    _bench(command)
+    add_bench(command)
     command.add_argument("--duration", type=float, metavar="S", help="end by itself after S seconds")
-    _json(command)
+    add_json(command)
 
 
-def _status(commands: _Commands) -> None:
+def _status(commands: Commands) -> None:
     command = commands.add_parser(
         "status",
         help="show which roles run and how far the logs are",
         description="Shows which roles of a bench run, and how far its logs and anchors are. Changes nothing.",
     )
-    _bench(command)
-    _json(command)
+    add_bench(command)
+    add_json(command)
 
 
-def _tags(commands: _Commands) -> None:
+def _tags(commands: Commands) -> None:
     command = commands.add_parser(
         "tags",
         help="list the tags of the PLC",
         description="Lists the tags of a bench's PLC: type, range and unit, whether they can be written, and where they"
         " stand on each protocol.",
     )
-    _bench(command)
-    _json(command)
+    add_bench(command)
+    add_json(command)
 
 
-def _read(commands: _Commands) -> None:
+def _read(commands: Commands) -> None:
     command = commands.add_parser(
         "read",
         help="read values from the running PLC",
@@ -108,11 +106,11 @@ def _read(commands: _Commands) -> None:
         default="modbus",
         help="by which of the bench's servers, or from a physical PLC itself (default: modbus)",
     )
-    _bench(command)
-    _json(command)
+    add_bench(command)
+    add_json(command)
 
 
-def _write(commands: _Commands) -> None:
+def _write(commands: Commands) -> None:
     command = commands.add_parser(
         "write",
         help="command the running PLC",
@@ -122,11 +120,11 @@ def _write(commands: _Commands) -> None:
     command.add_argument("tag", metavar="TAG", help="which; `testbed tags` shows what can be written")
     command.add_argument("value", metavar="VALUE", help="a number, true or false")
     command.add_argument("--who", metavar="NAME", help="who commands (default: the user of this system)")
-    _bench(command)
-    _json(command)
+    add_bench(command)
+    add_json(command)
 
 
-def _reserve(commands: _Commands) -> None:
+def _reserve(commands: Commands) -> None:
     command = commands.add_parser(
         "reserve",
         help="reserve a shared bench for a time",
@@ -137,33 +135,33 @@ def _reserve(commands: _Commands) -> None:
         "--for", dest="time", default="2h", metavar="TIME", help="how long, such as 90s, 30m, 2h or 1d (default: 2h)"
     )
     command.add_argument("--note", default="", metavar="TEXT", help="what for, shown to others")
-    _bench(command)
-    _json(command)
+    add_bench(command)
+    add_json(command)
 
 
-def _who(commands: _Commands) -> None:
+def _who(commands: Commands) -> None:
     command = commands.add_parser(
         "who",
         help="show who has reserved the bench",
         description="Shows who has reserved a bench, since when and until when, and whether it is in quarantine."
         " Changes nothing.",
     )
-    _bench(command)
-    _json(command)
+    add_bench(command)
+    add_json(command)
 
 
-def _release(commands: _Commands) -> None:
+def _release(commands: Commands) -> None:
     command = commands.add_parser(
         "release",
         help="give a reserved bench back",
         description="Ends your reservation of a bench. Exit 1 where it is somebody else's.",
     )
     command.add_argument("--force", action="store_true", help="end anybody's; what runs under it ends as well")
-    _bench(command)
-    _json(command)
+    add_bench(command)
+    add_json(command)
 
 
-def _recover(commands: _Commands) -> None:
+def _recover(commands: Commands) -> None:
     command = commands.add_parser(
         "recover",
         help="bring a bench in quarantine into its safe state",
@@ -171,90 +169,14 @@ def _recover(commands: _Commands) -> None:
         " into use. Each write is logged under the operator's key. Exit 1 where the safe state is not reached.",
     )
     command.add_argument("--who", metavar="NAME", help="who commands (default: the user of this system)")
-    _bench(command)
-    _json(command)
+    add_bench(command)
+    add_json(command)
 
 
 _SHARING = (_reserve, _who, _release, _recover)
 
 
-def _verify(commands: _Commands) -> None:
-    command = commands.add_parser(
-        "verify",
-        help="prove whether anything was falsified, and where",
-        description="Checks logs, tiles, twin, anchors and chain of a bench against a trust file; with REPORT, whether"
-        " this report of a test run is the one that was run; with a file that `testbed prove` wrote, what that file"
-        " proves, offline and without a bench; with --against, which rows of an exported file are what was logged."
-        " Writes nothing.",
-    )
-    command.add_argument(
-        "report",
-        nargs="?",
-        type=Path,
-        metavar="REPORT",
-        help="folder that a test run left, or its manifest.json; or an evidence file",
-    )
-    _bench(command)
-    command.add_argument(
-        "--trust",
-        type=Path,
-        metavar="FILE",
-        help="the auditor's trust file (default: trust.toml beside the bench file)",
-    )
-    command.add_argument(
-        "--record", nargs=2, metavar=("SOURCE", "SEQ"), help="show one record through every layer, such as: cell 17"
-    )
-    command.add_argument(
-        "--log", metavar="NAME", help="the log of that record, such as: reader (default: gateway first)"
-    )
-    command.add_argument(
-        "--jobs",
-        type=int,
-        metavar="N",
-        help="processes that read large logs side by side (default: one for each processor)",
-    )
-    command.add_argument(
-        "--node",
-        metavar="URL",
-        help="ask this node whether the block of an evidence file stands on the chain",
-    )
-    command.add_argument(
-        "--against",
-        type=Path,
-        metavar="FILE",
-        help="hold an exported CSV or Parquet file against its log",
-    )
-    _range(command, "what FILE should hold, whatever it says itself: as in export", "up to here")
-    _json(command)
-
-
-def _prove(commands: _Commands) -> None:
-    command = commands.add_parser("prove", help="write a file with which a stranger checks a record offline", **PROVE)
-    add_prove_options(command)
-    _bench(command)
-    _json(command)
-
-
-def _export(commands: _Commands) -> None:
-    command = commands.add_parser(
-        "export",
-        help="write logged states to a CSV or Parquet file",
-        description="Writes the states of a reader's log, a row for each, to a new file: index of the record, time when"
-        " it was received, boot, scan, status, and a column for each tag. Checks nothing; `testbed verify --against`"
-        " does.",
-    )
-    _bench(command)
-    command.add_argument("--log", metavar="NAME", help="whose (default: the log that the twin follows)")
-    _range(command, "only from here on: a time (2026-01-01T00:00:10Z), an index of the log, or scan:N", "up to here")
-    command.add_argument(
-        "--tag", action="append", metavar="TAG", help="only this tag; may be given again (default: all)"
-    )
-    command.add_argument("--format", choices=("csv", "parquet"), help="default: what FILE is called")
-    command.add_argument("--out", type=Path, required=True, metavar="FILE", help="the file to write; must be new")
-    _json(command)
-
-
-def _falsify(commands: _Commands) -> None:
+def _falsify(commands: Commands) -> None:
     kinds = "\n".join(f"  {name:12} {what}" for name, what in KINDS.items())
     command = commands.add_parser(
         "falsify",
@@ -264,23 +186,23 @@ def _falsify(commands: _Commands) -> None:
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     command.add_argument("kind", choices=list(KINDS), metavar="KIND", help="what to falsify, see below")
-    _bench(command)
+    add_bench(command)
     command.add_argument("--log", metavar="ROLE", help="whose log or anchors (default: the reader's)")
     where = command.add_mutually_exclusive_group()
     where.add_argument("--at", choices=PLACES, help="which record under the newest anchor (default: middle)")
     where.add_argument("--index", type=int, metavar="N", help="record, hash or block N instead")
     command.add_argument("--tag", metavar="TAG", help="whose value (default: tank2.level)")
     command.add_argument("--to", metavar="VALUE", help="its new value (default: one more, or the opposite)")
-    _json(command)
+    add_json(command)
 
 
-def _scan(commands: _Commands) -> None:
+def _scan(commands: Commands) -> None:
     command = commands.add_parser("scan", help="look at a device on a wire and draft a profile of it", **SCAN)
     add_scan_options(command)
-    _json(command)
+    add_json(command)
 
 
-def _doctor(commands: _Commands) -> None:
+def _doctor(commands: Commands) -> None:
     command = commands.add_parser(
         "doctor",
         help="check what a bench needs; each problem names its mend",
@@ -289,11 +211,11 @@ def _doctor(commands: _Commands) -> None:
         " addresses can be read, and whether the values make sense; it writes nothing. Each problem names its mend.",
     )
     command.add_argument("profile", nargs="?", type=Path, metavar="PROFILE", help="the bench file; as --bench")
-    _bench(command)
-    _json(command)
+    add_bench(command)
+    add_json(command)
 
 
-def _demo(commands: _Commands) -> None:
+def _demo(commands: Commands) -> None:
     command = commands.add_parser(
         "demo",
         help="run, verify, falsify, verify: the story in a minute",
@@ -308,7 +230,7 @@ def _demo(commands: _Commands) -> None:
     )
 
 
-def _simulate(commands: _Commands) -> None:
+def _simulate(commands: Commands) -> None:
     lies = "\n".join(f"  {name:12} {what}" for name, what in LIES.items())
     command = commands.add_parser(
         "simulate",
@@ -328,17 +250,17 @@ def _simulate(commands: _Commands) -> None:
     command.add_argument("--lie", choices=list(LIES), metavar="KIND", help="tell one lie, see below")
     command.add_argument("--lie-by", metavar="READER", help="who lies or is lied to (default: whom the twin follows)")
     command.add_argument("--lie-at", type=int, metavar="SCAN", help="in which scan (default: the middle one)")
-    _json(command)
+    add_json(command)
 
 
-def _run(commands: _Commands) -> None:
+def _run(commands: Commands) -> None:
     command = commands.add_parser(
         "run",
         help="run one role",
         description="Runs one role of a bench until SIGTERM or Ctrl-C: plc, chain, a reader, the twin, or anchor.",
     )
     command.add_argument("role", metavar="ROLE", help="plc, chain, gateway, reader, twin or anchor")
-    _bench(command)
+    add_bench(command)
     command.add_argument("--with-parent", action="store_true", help="also stop when standard input ends, and log JSON")
     command.add_argument(
         "--time-scale",
@@ -356,7 +278,7 @@ def _time_scale(text: str) -> float:
     return scale
 
 
-def _import(commands: _Commands) -> None:
+def _import(commands: Commands) -> None:
     command = commands.add_parser(
         "import",
         help="make a bench file of another program's tag list",
@@ -386,17 +308,3 @@ def _import(commands: _Commands) -> None:
     command.add_argument(
         "--which", type=int, default=1, metavar="N", help="Telegraf: which of its inputs (default: the first)"
     )
-
-
-def _bench(command: argparse.ArgumentParser) -> None:
-    command.add_argument("--bench", type=Path, metavar="FILE", help="the bench file (also TESTBED_BENCH)")
-    command.add_argument("--port-shift", type=int, metavar="N", help="added to every port (also TESTBED_PORT_SHIFT)")
-
-
-def _range(command: argparse.ArgumentParser, first: str, last: str) -> None:
-    command.add_argument("--from", dest="since", metavar="WHERE", help=first)
-    command.add_argument("--to", dest="until", metavar="WHERE", help=f"{last}, this included")
-
-
-def _json(command: argparse.ArgumentParser) -> None:
-    command.add_argument("--json", action="store_true", help="print JSON for machines")

@@ -99,6 +99,12 @@ def print_report(bench: Bench, report: Report, seconds: float) -> None:
         print(f"proved      {_standing(standing, newest=_is_newest_round(standing, report))}")
         for line in beside.pop(standing.role, []) if standing is _last_of(standing.role, report) else ():
             print(f"            {line}")
+    for line in filter(None, map(_keys, report.standings)):
+        print(f"keys        {line}")
+    if report.kept:
+        origin, index = report.kept[0]
+        more = f", and {len(report.kept) - 1} more" if len(report.kept) > 1 else ""
+        print(f"not erased  record {index} of {origin}{more}: a tombstone says that its body is gone, and it is there")
     for origin in _not_checked(bench, report):
         print(f"not checked {origin}: the trust file does not name it")
     chain = f"up to block {report.height}" if report.height is not None else "without a chain"
@@ -143,13 +149,24 @@ def _not_checked(bench: Bench, report: Report) -> list[str]:
 def _standing(one: Standing, *, newest: bool) -> str:
     states = f", {one.states} of them states" if one.states else ""
     missed = f", {_count(one.missed, 'scan')} missed by its own word" if one.missed else ""
-    line = f"{one.origin}: {one.genuine} of {one.size} records, under {_count(one.anchors, 'anchor')}{states}{missed}"
+    gone = f", {one.erased} erased" if one.erased else ""
+    under = f"under {_count(one.anchors, 'anchor')}{states}{missed}"
+    line = f"{one.origin}: {one.genuine} of {one.size} records{gone}, {under}"
     if one.pending <= 0:
         return line
     if newest:
         return f"{line}; {one.pending} of the newest round wait for the next one"
     since = "" if one.waiting_since_ns is None else f", the oldest for {time.time() - one.waiting_since_ns / 1e9:.0f} s"
     return f"{line}; {one.pending} pending{since}"
+
+
+def _keys(one: Standing) -> str:
+    """How often the key of a log changed, and where; "" where it never did."""
+    if not one.key_changes:
+        return ""
+    what = "record" if len(one.key_changes) == 1 else "records"
+    places = " and ".join(map(str, one.key_changes))
+    return f"{one.origin}: {len(one.key_changes) + 1} keys, changed at {what} {places}"
 
 
 def _gas(report: Report) -> str:
@@ -173,4 +190,5 @@ def _as_json(report: Report) -> dict[str, object]:
         "agreed": report.agreed,
         "commands": report.commands,
         "changes": report.changes,
+        "kept": [{"origin": origin, "index": index} for origin, index in report.kept],
     }

@@ -114,6 +114,7 @@ WATCHDOG_ARMED = "watchdog armed"
 WATCHDOG_DISARMED = "watchdog disarmed"
 WATCHDOG_TRIPPED = "watchdog tripped"
 WATCHDOG_RESET = "watchdog reset"
+KEY_CHANGED = "key changed"
 
 
 @dataclass(frozen=True, slots=True)
@@ -125,6 +126,7 @@ class Event:
     was away; tiles rebuilt: the paths of tiles that disagreed with the records, a line each; source lost, source back:
     why the PLC did not answer, in words, and that it does again; clock stepped: by how many ns, a signed decimal;
     identity: what the device says of itself, as `record.identity` encodes it;
+    key changed: a note of `keys.log_keys`: this is the last record that the old key signs for;
     watchdog armed: its limit, ms, decimal; watchdog disarmed: nothing; watchdog tripped, watchdog reset: boot and scan
     of the state that shows it, in words.
     """

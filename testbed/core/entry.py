@@ -37,7 +37,10 @@ class Entry:
 
 @dataclass(frozen=True, slots=True)
 class Row:
-    """A stored record: the entry's bytes (the leaf), the 16-byte salt, and the body's bytes, None once erased."""
+    """A stored record: the entry's bytes (the leaf), the 16-byte salt, and the body's bytes.
+
+    Once the body is erased, it is None and the salt is empty.
+    """
 
     index: int
     entry: bytes

@@ -6,7 +6,8 @@ from testbed.core.checkpoint import Checkpoint
 from testbed.core.errors import InvalidData
 from testbed.keys.ed25519 import SigningKey, VerifierKey
 from testbed.keys.encoding import check_text, from_base64, to_base64
-from testbed.keys.note import open_note, sign_note
+from testbed.keys.log_keys import CheckpointKeys
+from testbed.keys.note import open_note, sign_note, split_note
 
 _SIZE_END = 2**63
 _ROOT_SIZE = 32
@@ -45,12 +46,14 @@ def sign_checkpoint(checkpoint: Checkpoint, key: SigningKey) -> bytes:
     return sign_note(checkpoint_text(checkpoint), key)
 
 
-def open_checkpoint(note: bytes, verifier: VerifierKey, origin: str) -> Checkpoint:
-    """The checkpoint of `origin` in a note that `verifier` signed; further signatures are ignored.
+def open_checkpoint(note: bytes, keys: CheckpointKeys, origin: str) -> Checkpoint:
+    """The checkpoint of `origin` in a note that the key signed which is valid at its size.
 
-    Raises InvalidSignature where the signature is missing or fails, InvalidData where the note is no checkpoint, or
-    one of another log.
+    Further signatures are ignored. Raises InvalidSignature where the signature is missing or fails, InvalidData where
+    the note is no checkpoint, or one of another log.
     """
+    # Which key is asked for follows from a size that nobody has verified yet; a false one asks for a false key.
+    verifier = keys if isinstance(keys, VerifierKey) else keys.at(parse_checkpoint(split_note(note)[0]).size)
     checkpoint = parse_checkpoint(open_note(note, [verifier]).text)
     if checkpoint.origin != origin:
         raise InvalidData(f"checkpoint: of {checkpoint.origin!r}, not of {origin!r}")

@@ -31,6 +31,10 @@ class VerifierKey:
         """SHA-256(name || 0A || type || public key), its first 4 bytes: a hint, not a commitment."""
         return self._vkey().key_id
 
+    def at(self, size: int) -> "VerifierKey":  # noqa: ARG002 - a protocol's signature
+        """This key, at whatever size: that of a log whose key never changed (keys/log_keys.py)."""
+        return self
+
     def verify(self, message: bytes, signature: bytes) -> bool:
         """True where `signature`, 64 bytes, is this key's over `message`."""
         return verify_ed25519(self.public, message, signature)

@@ -38,6 +38,12 @@ def write_public(path: Path, data: bytes) -> None:
     _write_once(path, data, 0o644)
 
 
+def promote(following: Path, path: Path) -> None:
+    """Put the key file `following` in the place of `path`, whose key is gone then; on disk when this returns."""
+    following.replace(path)
+    _sync_folder(path.parent)
+
+
 def read_private(path: Path, most: int) -> bytes:
     """At most `most` bytes of a key file, and one more where it is longer; raises UsageError as `read_secret` does."""
     try:

@@ -13,6 +13,7 @@ from testbed.core.errors import TestbedError, UsageError
 from testbed.core.tags import Tag
 from testbed.fieldbus.readings import readings_of
 from testbed.keys.ed25519 import VerifierKey
+from testbed.keys.log_keys import Revoked
 from testbed.model import registry
 from testbed.record.manifest import MANIFEST
 from testbed.record.schema import decode_parameters
@@ -112,6 +113,8 @@ def auditor(file: trust_file.Trust) -> Trust:
         twin_lag=file.limits.twin_lag,
         commands=TrustedCommands(file.commands.tags, file.commands.momentary),
         agreement=Agreement(int(file.limits.skew_s * 1e9), file.limits.deadband, file.limits.missed),
+        root=None if file.root is None else VerifierKey.parse(file.root.key),
+        revoked=tuple(Revoked(VerifierKey.parse(one.key), one.size) for one in file.revoked),
     )
 
 

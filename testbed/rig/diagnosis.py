@@ -17,7 +17,7 @@ from testbed.rig.dev_chain import read_dev_chain
 from testbed.rig.device_diagnosis import diagnose_device
 from testbed.rig.diagnosed import Diagnosis
 from testbed.rig.locks import held_roles, is_held
-from testbed.rig.logs import signing_key
+from testbed.rig.log_keys import log_keys
 from testbed.rig.paths import Paths
 from testbed.rig.ports import check_ports, listeners
 from testbed.rig.readiness import check_trusted
@@ -138,6 +138,6 @@ async def _logs(bench: Bench) -> str:
             newest = store.latest_checkpoint()
             if newest is None:
                 raise StoreError(f"{path}: a log without a checkpoint", "run `testbed verify` to see what was changed")
-            open_checkpoint(newest[1], signing_key(bench, role).verifier(), bench.origin(role))
+            open_checkpoint(newest[1], log_keys(bench, role), bench.origin(role))
         found.append(f"{role} {newest[0]} records")
     return ", ".join(found)

@@ -15,6 +15,7 @@ from testbed.core.entropy import Entropy
 from testbed.core.errors import UsageError
 from testbed.keys.ed25519 import SigningKey
 from testbed.keys.files import write_secret
+from testbed.keys.log_keys import ROOT
 from testbed.model import registry
 from testbed.record.schema import parameters_hash
 from testbed.rig.bench import RECEIPTS, Bench
@@ -23,7 +24,17 @@ from testbed.rig.operating import operator_log
 from testbed.rig.paths import Paths
 from testbed.rig.reading import schema_of
 from testbed.rig.recipe import parameters_of
-from testbed.rig.trust import Commands, Limits, Trust, TrustedBench, TrustedChain, TrustedLog, TrustedModel, write_trust
+from testbed.rig.trust import (
+    Commands,
+    Limits,
+    Trust,
+    TrustedBench,
+    TrustedChain,
+    TrustedLog,
+    TrustedModel,
+    TrustedRoot,
+    write_trust,
+)
 from testbed.store.files import write_atomic
 
 _LAG_S = 60.0
@@ -32,13 +43,19 @@ _LAG_S = 60.0
 
 def check_fresh(bench: Bench, trust_file: Path) -> None:
     """Raises UsageError where a trust file, or keys or records of a bench, stand already."""
-    for path in (trust_file, *(Paths(bench.data).key(name) for name in ("anchor", *bench.logs))):
+    root = root_file(trust_file)
+    for path in (trust_file, root, *(Paths(bench.data).key(name) for name in ("anchor", *bench.logs))):
         if path.exists():
             mend = "keep it and go on with `testbed up`, or name another data folder in [bench] data"
             if not trust_file.exists():
                 # Keys come before the trust file: an `init` was stopped between them, or the file was moved away.
-                mend = f"put {trust_file} back; if there never was one, remove {bench.data} and try again"
+                mend = f"put {trust_file} back; if there never was one, remove {bench.data} and {root}, and try again"
             raise UsageError(f"{path}: this bench was made ready before; nothing was written", mend)
+
+
+def root_file(trust_file: Path) -> Path:
+    """Where a bench's root key is put when it is made: beside the trust file, to be moved away."""
+    return trust_file.with_name("root.key")
 
 
 async def initialize(bench: Bench, trust_file: Path, clock: Clock, entropy: Entropy, *, simulated: bool) -> Trust:
@@ -52,12 +69,14 @@ async def initialize(bench: Bench, trust_file: Path, clock: Clock, entropy: Entr
     secrets = {name: entropy.take(32) for name in ("anchor", *bench.logs)}
     submitter = address_of(secrets["anchor"])
     head = await _head(bench, paths, submitter, clock)
-    trust = _trust(bench, head, secrets, simulated=simulated)
     for role, secret in secrets.items():
         write_secret(paths.key(role), secret)
     Journal.create(paths.journal, head).close()
     with operator_log(bench, clock, entropy, simulated=simulated):
         pass  # opening it says what it has to say
+    root = entropy.take(32)
+    trust = _trust(bench, head, secrets, root, simulated=simulated)
+    write_secret(root_file(trust_file), root)
     write_trust(trust_file, trust)
     return trust
 
@@ -86,11 +105,12 @@ async def _head(bench: Bench, paths: Paths, submitter: str, clock: Clock) -> Hea
     return Head(own.chain_id, genesis.hash, version, ARGUMENTS, submitter, contract_address(submitter, 0))
 
 
-def _trust(bench: Bench, head: Head, secrets: dict[str, bytes], *, simulated: bool) -> Trust:
+def _trust(bench: Bench, head: Head, secrets: dict[str, bytes], root: bytes, *, simulated: bool) -> Trust:
     scans_per_s = 1000.0 / min(bench.plc.scan_ms, bench.gateway.period_ms)
     return Trust(
         bench=TrustedBench(name=bench.name, simulated=simulated),
         log=tuple(_log(bench, name, secrets[name]) for name in bench.logs),
+        root=TrustedRoot(key=SigningKey.from_seed(bench.origin(ROOT), root).verifier().encode()),
         chain=TrustedChain(
             id=head.chain_id,
             genesis="0x" + head.genesis_hash.hex(),

@@ -62,6 +62,30 @@ async def simulate(
         raise UsageError(f"{bench.file}: {bench.plc.name} is a physical PLC", "a virtual clock needs an emulated one")
     clock = VirtualClock(START_NS)
     await initialize(bench, bench.trust_file, clock, SeededEntropy(seed, "keys"), simulated=True)
+    return await _run(
+        bench, scans, seed, clock, lying_twin=lying_twin, commands=commands, meddler=meddler, progress=progress
+    )
+
+
+async def go_on(bench: Bench, scans: int, seed: int, since_ns: int) -> Simulated:
+    """Start a simulated bench again that has ended, at `since_ns` by its clock; as `simulate`.
+
+    seed: another one than before, or salts come again.
+    """
+    return await _run(bench, scans, seed, VirtualClock(since_ns))
+
+
+async def _run(
+    bench: Bench,
+    scans: int,
+    seed: int,
+    clock: VirtualClock,
+    *,
+    lying_twin: bool = False,
+    commands: Commands | None = None,
+    meddler: Meddler = HONEST,
+    progress: Callable[[int], None] | None = None,
+) -> Simulated:
     plc = PlcRole(replace(bench, seed=seed), clock)
     chain = ChainRole(bench, port=0)
     started: list[Role] = []

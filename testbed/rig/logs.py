@@ -2,6 +2,7 @@
 
 from contextlib import suppress
 from dataclasses import dataclass
+from pathlib import Path
 
 from testbed import __version__
 from testbed.core.bodies import STARTED, TILES_REBUILT, Body, Event, Genesis
@@ -9,12 +10,11 @@ from testbed.core.clock import Clock
 from testbed.core.entropy import Entropy
 from testbed.core.entry import Kind
 from testbed.core.errors import InvalidData, StoreError, UsageError
-from testbed.keys.ed25519 import SigningKey
-from testbed.keys.files import read_secret
 from testbed.record.bodies import decode_body
 from testbed.record.entry import decode_entry
 from testbed.record.schema import NO_SCHEMA
 from testbed.rig.bench import Bench
+from testbed.rig.log_keys import log_keys, settle_keys, signing_key
 from testbed.rig.paths import Paths
 from testbed.store.sqlite import LogStore
 from testbed.tlog.publisher import Publisher
@@ -27,11 +27,6 @@ class Configuration:
 
     schema: bytes = NO_SCHEMA
     says: tuple[tuple[str, bytes], ...] = ()
-
-
-def signing_key(bench: Bench, role: str) -> SigningKey:
-    """The key of a role's log; its name is the log's origin. Raises UsageError where `init` was not run."""
-    return SigningKey.from_seed(bench.origin(role), read_secret(Paths(bench.data).key(role)))
 
 
 def open_log(
@@ -49,11 +44,8 @@ def open_log(
     follows_time: whether a silence of this log means anything, so that the event *started* says why there was one.
     Raises UsageError when the log was begun with another tag list: a log has one schema for life.
     """
-    paths = Paths(bench.data)
-    # A simulated bench that was broken off is begun anew: it does not wait for the disk at each commit.
-    store = LogStore.create(paths.log(role), synced=not simulated)
+    log, store = continue_log(bench, role, entropy, synced=not simulated)
     try:
-        log = Log(signing_key(bench, role), store, Publisher(paths.tlog(role)), entropy)
         now = clock.now_ns()
         found: list[Body] = []
         if log.size == 0:
@@ -75,19 +67,47 @@ def open_log(
     return log, store
 
 
+def continue_log(bench: Bench, role: str, entropy: Entropy, *, synced: bool = True) -> tuple[Log, LogStore]:
+    """Open a log for writing as it stands, and log nothing. A change of keys that was left halfway is ended first.
+
+    synced: as in `LogStore.create`; a simulated bench that was broken off is begun anew, so it does without.
+    """
+    paths = Paths(bench.data)
+    store = LogStore.create(paths.log(role), synced=synced)
+    try:
+        settle_keys(bench, role, store)
+        publisher = Publisher(paths.tlog(role))
+        return Log(signing_key(bench, role), store, publisher, entropy, log_keys(bench, role)), store
+    except BaseException:
+        store.close()
+        raise
+
+
 def check_real(bench: Bench) -> None:
     """Raises UsageError for a simulated bench: its keys come from a seed that everybody knows.
 
     A log that is missing or cannot be read is left to whoever opens it.
     """
+    simulated = _simulated_log(bench)
+    if simulated is not None:
+        raise UsageError(
+            f"{simulated}: this bench was simulated: its keys come from a public seed",
+            "make a bench of your own with `testbed init` in another folder; this one can be verified",
+        )
+
+
+def is_simulated(bench: Bench) -> bool:
+    """Whether a log of the bench says that it ran on a virtual clock."""
+    return _simulated_log(bench) is not None
+
+
+def _simulated_log(bench: Bench) -> Path | None:
     for role in bench.logs:
         with suppress(StoreError, InvalidData), LogStore.read(Paths(bench.data).log(role)) as store:
             genesis = _genesis(store)
             if genesis is not None and genesis.simulated:
-                raise UsageError(
-                    f"{store.path}: this bench was simulated: its keys come from a public seed",
-                    "make a bench of your own with `testbed init` in another folder; this one can be verified",
-                )
+                return store.path
+    return None
 
 
 def _genesis(store: LogStore) -> Genesis | None:

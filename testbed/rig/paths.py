@@ -1,6 +1,7 @@
 """Where a bench keeps its files: the one home of the data folder's layout.
 
 <data>/<role>/key             secret of a role, 0600
+<data>/<role>/key.next        the one that follows, from when a change of keys is begun until it is done
 <data>/<role>/lock            held by the process that runs the role
 <data>/<role>/status.json     what the running role says of itself
 <data>/<role>/output.log      what it printed under `testbed up`; beyond 10 MiB what stands there becomes output.log.1
@@ -8,7 +9,7 @@
 <data>/lease.json, lease.lock who has reserved the bench, unless its users share a folder elsewhere
 <data>/supervisor/            lock, status.json and output.log of `testbed up` itself
 <data>/gateway/log.sqlite     a log's entries and bodies; those of other readers, operator, twin and receipts likewise
-<data>/gateway/tlog/          checkpoint and tile/...
+<data>/gateway/tlog/          checkpoint, tile/..., and of each change of keys keys/<index>
 <data>/anchor/journal.jsonl   every transaction and block of the dev node
 <data>/chain/                 genesis.json, state
 <data>/plc/boot               restart counter of the emulated PLC
@@ -35,6 +36,14 @@ class Paths:
     def key(self, role: str) -> Path:
         """The role's secret: an Ed25519 seed, or the anchor's secp256k1 key; 32 bytes."""
         return self.role_folder(role) / "key"
+
+    def next_key(self, role: str) -> Path:
+        """The secret that is to follow; there while a change of keys is under way."""
+        return self.role_folder(role) / "key.next"
+
+    def key_changes(self, role: str) -> Path:
+        """Folder of the notes by which the keys of a log changed; each bears the index from which on it holds."""
+        return self.tlog(role) / "keys"
 
     def lock(self, role: str) -> Path:
         """Held while the role runs, so that no second process writes its log."""

@@ -9,7 +9,8 @@ from testbed.rig.bench import Bench
 from testbed.rig.bench_errors import Problem
 from testbed.rig.dev_chain import read_dev_chain
 from testbed.rig.locks import check_not_running
-from testbed.rig.logs import check_real, signing_key
+from testbed.rig.log_keys import log_keys
+from testbed.rig.logs import check_real
 from testbed.rig.paths import Paths
 from testbed.rig.ports import check_ports
 from testbed.rig.reading import schema_of
@@ -58,7 +59,7 @@ def _logs(bench: Bench, trust: Trust) -> Iterator[Problem]:
         if log is None:
             named = "bench.name" if trust.bench.name != bench.name else key
             yield Problem((named,), f'makes a log "{origin}", which is not in', undo)
-        elif log.key != signing_key(bench, role).verifier().encode():
+        elif log.key != log_keys(bench, role).begun.encode():
             mend = "take the trust file that `testbed init` wrote for these keys"
             yield Problem((key,), f"has a key in {Paths(bench.data).key(role)} that is not the one in", mend)
         elif (log.schema_hash or "") != schema:

@@ -6,7 +6,7 @@ write_trust(path, trust)    write one where none stands
 """
 
 import json
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from pathlib import Path
 from typing import Annotated, Literal
 
@@ -14,6 +14,7 @@ from pydantic import Field
 
 from testbed.core.errors import InvalidData, UsageError
 from testbed.keys.ed25519 import VerifierKey
+from testbed.keys.log_keys import ROOT
 from testbed.rig.bench_errors import Problem, Section, Several, check_file, unknown
 from testbed.rig.bench_file import Slug
 from testbed.rig.toml_file import Loc, TomlFile, parse_toml, read_toml
@@ -54,6 +55,20 @@ class TrustedLog(Section):
     )
     follows: str = Field(default="", description="the origin of the log that this one mirrors, in quotes")
     reads: str = Field(default="", pattern=r"^[^\x00-\x1f\x7f]*$", description="the name of a PLC in quotes")
+
+
+class TrustedRoot(Section):
+    """[root]: the key that is kept offline and signs changes of keys; it is named "<bench>/root"."""
+
+    key: str = Field(description="a verifier key in quotes, name+hash+base64")
+
+
+class RevokedKey(Section):
+    """[[revoked]]: what this key of the log `origin` signed beyond `size` records does not count."""
+
+    origin: Origin
+    key: str = Field(description="a verifier key in quotes, name+hash+base64")
+    size: int = Field(ge=0, lt=2**63, description="a number of records, 0 or more")
 
 
 class TrustedChain(Section):
@@ -104,6 +119,8 @@ class Trust(Section):
 
     bench: TrustedBench
     log: Several[TrustedLog]
+    root: TrustedRoot | None = None
+    revoked: Several[RevokedKey] = ()
     chain: TrustedChain
     model: Several[TrustedModel] = ()
     commands: Commands = Commands()
@@ -140,6 +157,8 @@ def render_trust(trust: Trust) -> str:
     """The text of a trust file, with comments; parse_trust gives back an equal value."""
     blocks = [_HEAD, _block("[bench]", _BENCH, trust.bench)]
     blocks += [_block("[[log]]", _LOG if first else "", log) for first, log in _with_first(trust.log)]
+    blocks += [] if trust.root is None else [_block("[root]", _ROOT, trust.root)]
+    blocks += [_block("[[revoked]]", _REVOKED if first else "", one) for first, one in _with_first(trust.revoked)]
     blocks.append(_block("[chain]", _CHAIN, trust.chain))
     blocks += [_block("[[model]]", _MODEL if first else "", model) for first, model in _with_first(trust.model)]
     blocks.append(_block("[commands]", _COMMANDS, trust.commands))
@@ -160,6 +179,12 @@ _BENCH = "# simulated = true would let through logs that say themselves that no 
 _LOG = """\
 # Each log, under the only key that may sign for it. schema: hash of the tag list that its first record must name.
 # follows: the log whose records a twin's records must follow from. reads: the PLC that a gateway or reader reads.
+"""
+_ROOT = """\
+# The root key is kept offline. A log goes on under another key only from where this one has signed the change.
+"""
+_REVOKED = """\
+# Keys that others may have got hold of: what such a key signed beyond so many records of its log does not count.
 """
 _CHAIN = """\
 # The chain that anchors are on, by its id and the hash of its first block; the contract, by address and hash of its
@@ -215,6 +240,7 @@ def _cross(trust: Trust) -> Iterator[Problem]:
         yield from _key(here, log, keys)
         yield from _follows(here, log, sources)
         yield from _reads(here, log)
+    yield from _root_and_revoked(trust, origins)
     for role in ("operator", "receipts"):
         positions = [position for position, log in enumerate(trust.log) if log.role == role]
         if len(positions) > 1:
@@ -245,6 +271,29 @@ def _key(here: Loc, log: TrustedLog, keys: dict[bytes, str]) -> Iterator[Problem
         what = f"is the key of {keys[key.public]} as well: one could sign for the other"
         yield Problem(loc, what, "give each log a key of its own")
     keys.setdefault(key.public, log.origin)
+
+
+def _root_and_revoked(trust: Trust, origins: Collection[str]) -> Iterator[Problem]:
+    if trust.root is not None:
+        yield from _named_key(("root", "key"), trust.root.key, f"/{ROOT}")
+    for position, one in enumerate(trust.revoked):
+        here: Loc = ("revoked", position)
+        if one.origin not in origins:
+            mend = unknown(one.origin, sorted(origins))
+            yield Problem((*here, "origin"), f'there is no [[log]] "{one.origin}"', mend)
+        else:
+            yield from _named_key((*here, "key"), one.key, one.origin)
+
+
+def _named_key(loc: Loc, text: str, ending: str) -> Iterator[Problem]:
+    """A key whose name ends so."""
+    try:
+        key = VerifierKey.parse(text)
+    except InvalidData as error:
+        yield Problem(loc, f"is no verifier key: {error}", "copy the whole key, name+hash+base64, from its owner")
+        return
+    if not key.name.endswith(ending):
+        yield Problem(loc, f'is the key of "{key.name}", not of "{ending}"', f"copy the key that is named {ending}")
 
 
 def _follows(here: Loc, log: TrustedLog, sources: list[str]) -> Iterator[Problem]:

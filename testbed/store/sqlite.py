@@ -7,7 +7,7 @@ Roles that only read open the same file read-only, while its writer goes on.
 
 import contextlib
 import sqlite3
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -140,6 +140,33 @@ class LogStore:
                 f"{self.path}: the records were not written: {error}",
                 "check free space and that no other writer runs (`testbed status`)",
             ) from error
+
+    def erase(self, indices: Collection[int]) -> None:
+        """Take salt and body of these records away, in place; entries and checkpoints stay.
+
+        When it returns, nothing of them is in the file or beside it: freed bytes are overwritten, the file is made anew
+        from what is left, and the write-ahead log is emptied. What a file system, a disk or a backup keeps of older
+        files is out of reach. Killed halfway, it is to be called again. Raises StoreError, also while others read.
+        """
+        try:
+            self._connection.execute("PRAGMA secure_delete = ON")
+            self._connection.execute("BEGIN IMMEDIATE")
+            try:
+                self._connection.executemany(
+                    "UPDATE records SET salt = x'', body = NULL WHERE idx = ?", [(index,) for index in indices]
+                )
+                self._connection.execute("COMMIT")
+            except BaseException:
+                with contextlib.suppress(sqlite3.Error):
+                    self._connection.execute("ROLLBACK")
+                raise
+            # A page may hold a second copy of a cell that was moved in it: only a new file is free of all.
+            self._connection.execute("VACUUM")
+            (busy, _, _) = self._connection.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchone()
+        except sqlite3.Error as error:
+            raise StoreError(f"{self.path}: not erased: {error}", "check free space, and try again") from error
+        if busy:
+            raise StoreError(f"{self.path}: not erased: somebody reads the log", "let them end, and try again")
 
     def rows(self, start: int = 0, stop: int | None = None) -> Iterator[Row]:
         """Records with start <= index < stop, in the order of their index."""

@@ -6,7 +6,7 @@ from hashlib import sha256
 from pathlib import Path
 from typing import Protocol
 
-from testbed.core.bodies import Body
+from testbed.core.bodies import KEY_CHANGED, Body, Event
 from testbed.core.checkpoint import Checkpoint
 from testbed.core.entropy import Entropy
 from testbed.core.entry import Row
@@ -14,6 +14,7 @@ from testbed.core.errors import InvalidData, StoreError
 from testbed.core.failpoints import AFTER, BEFORE, reached
 from testbed.keys.checkpoint import open_checkpoint, sign_checkpoint
 from testbed.keys.ed25519 import SigningKey
+from testbed.keys.log_keys import CheckpointKeys
 from testbed.merkle.tree import CompactRange, leaf_hash
 from testbed.record.bodies import encode_kind
 from testbed.record.entry import SALT_SIZE, decode_entry
@@ -43,14 +44,28 @@ class Appended:
 class Log:
     """One append-only log with its one writer. The origin is the signing key's name.
 
+    keys: where the log had other keys before, all of them over its life; the signing key is the one that is valid from
+    here on, and nothing is signed at a size at which it is not. The record of a change of keys is the last one that a
+    key signs for: behind it the log must be opened anew, with the key that follows.
+
     Opening reads the whole store once: it must rebuild the root of its own last checkpoint and hold the one that was
     published, or the log is not continued (StoreError), so that a writer never signs over records that somebody else
     changed, nor a second time over the indices of a log that was set back.
     """
 
-    def __init__(self, key: SigningKey, store: RecordStore, publisher: Publisher, entropy: Entropy) -> None:
+    def __init__(
+        self,
+        key: SigningKey,
+        store: RecordStore,
+        publisher: Publisher,
+        entropy: Entropy,
+        keys: CheckpointKeys | None = None,
+    ) -> None:
         self.origin = key.name
         self._key = key
+        self._verifier = key.verifier()
+        self._keys = keys or self._verifier
+        self._ended = False
         self._store = store
         self._publisher = publisher
         self._entropy = entropy
@@ -80,12 +95,16 @@ class Log:
         hashes = [sha256(b"\x00" + row.entry).digest() for row in rows]
         edge = self._edge.copy()
         edge.extend(hashes)
+        changes = [place for place, (_, body) in enumerate(given) if _is_key_change(body)]
+        if changes and changes != [len(given) - 1]:
+            raise ValueError("the record of a change of keys is the last one of its commit")
+        self._check_key(edge.size)
         checkpoint = Checkpoint(self.origin, edge.size, edge.root())
         note = sign_checkpoint(checkpoint, self._key)
         reached("sequence", BEFORE, first)
         self._store.append(rows, checkpoint.size, note)
         reached("sequence", AFTER, checkpoint.size)
-        self._edge, self._next_seq, self._note = edge, next_seq, note
+        self._edge, self._next_seq, self._note, self._ended = edge, next_seq, note, bool(changes)
         self._publisher.extend([row.entry for row in rows], hashes)
         return Appended(first, checkpoint, note)
 
@@ -106,6 +125,14 @@ class Log:
             rows.append(Row(index, entry, salt, data))
             index, at = index + 1, at + SALT_SIZE
         return rows
+
+    def _check_key(self, size: int) -> None:
+        """Raises StoreError where another key signs a checkpoint of that size."""
+        if self._ended or self._keys.at(size) != self._verifier:
+            raise StoreError(
+                f"{self._store.path}: the key of {self.origin} was changed, and this one signs no longer",
+                "start its writer again: it goes on under the key that follows",
+            )
 
     def publish(self) -> None:
         """Write tiles and the `checkpoint` file up to the last commit; they are derived, so nothing is lost without."""
@@ -140,7 +167,7 @@ class Log:
                 "undo the change of names in the bench file, or make a new bench in another data folder",
             )
         try:
-            signed = open_checkpoint(note, self._key.verifier(), self.origin)
+            signed = open_checkpoint(note, self._keys, self.origin)
         except InvalidData as error:
             raise self._disagrees(f"its checkpoint of size {size} is not valid: {error}") from error
         if signed != Checkpoint(self.origin, self._edge.size, self._edge.root()):
@@ -151,11 +178,11 @@ class Log:
         """What is published was committed before, so the store has it."""
         published = self._publisher.published()
         try:
-            signed = open_checkpoint(published or b"", self._key.verifier(), self.origin)
+            signed = open_checkpoint(published or b"", self._keys, self.origin)
         except InvalidData:
             return  # not this log's own word: it is derived, and written anew
         found = self._store.latest_checkpoint(signed.size)
-        if found is None or open_checkpoint(found[1], self._key.verifier(), self.origin) != signed:
+        if found is None or open_checkpoint(found[1], self._keys, self.origin) != signed:
             raise self._disagrees(f"its published checkpoint of size {signed.size} is not in the store")
 
     def _disagrees(self, what: str, mend: str = "") -> StoreError:
@@ -163,3 +190,7 @@ class Log:
             f"{self._store.path}: the log {self.origin} is not what its writer left: {what}",
             mend or "run `testbed verify` to see what was changed; start a new bench in another data folder",
         )
+
+
+def _is_key_change(body: Body) -> bool:
+    return isinstance(body, Event) and body.name == KEY_CHANGED

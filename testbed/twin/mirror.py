@@ -9,7 +9,7 @@ from testbed.core.entry import Kind, Row
 from testbed.core.errors import InvalidData, StoreError
 from testbed.fieldbus.readings import Readings
 from testbed.keys.checkpoint import open_checkpoint
-from testbed.keys.ed25519 import VerifierKey
+from testbed.keys.log_keys import CheckpointKeys
 from testbed.merkle.tree import CompactRange, leaf_hash
 from testbed.model.registry import Dynamics
 from testbed.record.bodies import decode_body
@@ -55,7 +55,7 @@ class Mirror:
         name: str,
         recipe: Recipe,
         source: SourceStore,
-        source_key: VerifierKey,
+        source_key: CheckpointKeys,
         log: Sink,
         history: Iterable[Row],
         batch: int = 1024,

@@ -110,9 +110,8 @@ def check_blocks(
     for log in logs.values():
         if log.trusted.role is LogRole.RECEIPTS:
             slot = partial(slot_of, trust.chain)
-            found, proved = check_receipts(
-                log, trust.chain, trust.logs, chain.accepted, seen, slot, settled=evidence.settled
-            )
+            keys = {origin: one.keys for origin, one in logs.items()}
+            found, proved = check_receipts(log, trust.chain, keys, chain.accepted, seen, slot, settled=evidence.settled)
             findings += found
             for one in proved:
                 known.setdefault(one.height, set()).add(one.block_hash)

@@ -1,16 +1,17 @@
 """Signed checkpoints of a log: whose signature they bear, and whether one tree holds them all."""
 
 from collections.abc import Collection, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 
 from testbed.core.checkpoint import Checkpoint
 from testbed.core.errors import InvalidData
 from testbed.core.finding import Finding, Layer, What
 from testbed.keys.checkpoint import open_checkpoint
+from testbed.keys.log_keys import LogKeys
 from testbed.merkle.packed import BLOCK, Packed
 from testbed.merkle.tree import CompactRange
 from testbed.verify.evidence import LogEvidence
-from testbed.verify.trust import TrustedLog
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,23 +44,27 @@ class Growth:
 
 
 def valid_checkpoints(
-    trusted: TrustedLog, evidence: LogEvidence, anchored: Sequence[Anchored], notes: dict[bytes, Checkpoint]
+    keys: LogKeys, evidence: LogEvidence, anchored: Sequence[Anchored], notes: dict[bytes, Checkpoint]
 ) -> tuple[list[Signed], list[Finding]]:
-    """Every checkpoint that the trusted key signed, those of the store first; each of the others is a finding.
+    """Every checkpoint that the key signed which counts at its size, those of the store first.
 
-    notes: takes up every checkpoint by the bytes of its note, so that no signature is verified twice.
+    Each of the others is a finding; those of a revoked key are one together. notes: takes up every checkpoint by the
+    bytes of its note, so that no signature is verified twice.
     """
-    origin = trusted.origin
+    origin = keys.name
     signed: list[Signed] = []
     findings: list[Finding] = []
+    void: list[tuple[int, str]] = []
 
     def take(where: str, size: int | None, note: bytes, what: What, layer: Layer, published: bool = False) -> None:
         try:
-            found = notes.get(note) or open_checkpoint(note, trusted.key, origin)
+            found = notes.get(note) or open_checkpoint(note, keys, origin)
         except InvalidData as error:
-            findings.append(
-                Finding(what, layer, where, f"not signed by the key that is trusted: {error}", origin=origin)
-            )
+            revoked, detail = _refused(note, keys, error)
+            if revoked is not None:
+                void.append((revoked, where))
+            else:
+                findings.append(Finding(what, layer, where, detail, origin=origin))
             return
         notes[note] = found
         if size is not None and found.size != size:
@@ -79,7 +84,26 @@ def valid_checkpoints(
         if len(signed) > before and signed[-1].checkpoint != Checkpoint(origin, one.size, one.root):
             detail = f"the contract accepted root {one.root.hex()}; no checkpoint with it was signed"
             findings.append(Finding(What.SUBSTITUTED, Layer.ANCHOR, where, detail, origin=origin))
+    if void:
+        size, where = min(void)
+        detail = (
+            f"its key is revoked: what it signed beyond size {keys.revoked_beyond(keys.owner(size))} does not count"
+            f" ({len(void)} checkpoint(s) in all)"
+        )
+        findings.append(Finding(What.WRONG_KEY, Layer.IDENTITY, where, detail, origin=origin))
     return signed, findings
+
+
+def _refused(note: bytes, keys: LogKeys, error: InvalidData) -> tuple[int | None, str]:
+    """Why a checkpoint does not count: its size where the key is revoked that signed it, and the reason in words."""
+    with suppress(InvalidData):
+        return open_checkpoint(note, LogKeys(keys.begun, keys.changes), keys.name).size, ""
+    for change in keys.changes:
+        for key, when in ((change.old, "up to"), (change.new, "beyond")):
+            with suppress(InvalidData):
+                open_checkpoint(note, key, keys.name)
+                return None, f"signed by the key that counts {when} size {change.first} only"
+    return None, f"not signed by the key that is trusted: {error}"
 
 
 def check_stored(origin: str, stored: Collection[int], signed: Sequence[Signed], length: int) -> list[Finding]:

@@ -14,7 +14,8 @@ class LogEvidence:
 
     rows: in the order of their index, all at hand or `StoredRows`, which are read where they are asked for;
     checkpoints: (size, signed note) of each commit; published: the `checkpoint` file; tiles: bytes by path relative to
-    the log's folder, for the published size, at hand or read likewise; problem: why it could not be read.
+    the log's folder, for the published size, at hand or read likewise; problem: why it could not be read;
+    key_changes: the notes by which its keys changed, as they are published.
     """
 
     origin: str
@@ -23,6 +24,7 @@ class LogEvidence:
     published: bytes | None = None
     tiles: Mapping[str, bytes] | None = None
     problem: str = ""
+    key_changes: tuple[bytes, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

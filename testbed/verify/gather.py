@@ -17,7 +17,7 @@ from testbed.store.sqlite import LogStore
 from testbed.store.stored_rows import StoredRows, as_bytes, typed
 from testbed.verify.chain import slot_of
 from testbed.verify.evidence import ChainEvidence, Evidence, LogEvidence
-from testbed.verify.published import read_tiles
+from testbed.verify.published import read_key_changes, read_tiles
 from testbed.verify.trust import LogRole, Trust, TrustedChain
 
 _TRIES = 5
@@ -141,6 +141,7 @@ def read_log(origin: str, store: Path, published: Path, at_once: int = _AT_ONCE)
     """
     try:
         note, tiles = read_tiles(published)
+        changes = read_key_changes(published / "keys")
         with LogStore.examine(store) as log:
             if store.stat().st_size > at_once:
                 rows: Sequence[Row] = log.stored_rows()
@@ -150,7 +151,8 @@ def read_log(origin: str, store: Path, published: Path, at_once: int = _AT_ONCE)
                 rows = tuple(typed((row.index, row.entry, row.salt, row.body)) for row in found)
     except StoreError as error:
         return LogEvidence(origin, problem=error.problem)
-    return LogEvidence(origin, rows, tuple((size, as_bytes(note)) for size, note in checkpoints), note, tiles)
+    signed = tuple((size, as_bytes(note)) for size, note in checkpoints)
+    return LogEvidence(origin, rows, signed, note, tiles, key_changes=changes)
 
 
 def _journal(path: Path) -> tuple[Contents | None, str]:

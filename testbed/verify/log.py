@@ -8,6 +8,8 @@ from testbed.core.checkpoint import Checkpoint
 from testbed.core.entry import Entry, Kind
 from testbed.core.errors import StoreError
 from testbed.core.finding import Finding, Layer, Verdict, What
+from testbed.keys.ed25519 import VerifierKey
+from testbed.keys.log_keys import LogKeys, Revoked
 from testbed.merkle.packed import Packed
 from testbed.merkle.tiles import TILE_WIDTH
 from testbed.verify.checkpoints import (
@@ -21,6 +23,7 @@ from testbed.verify.checkpoints import (
 )
 from testbed.verify.copies import BlockCopy, LeafCopy
 from testbed.verify.evidence import LogEvidence
+from testbed.verify.key_changes import check_changes, keys_of
 from testbed.verify.location import Copy, leaves_by_roots, true_leaves
 from testbed.verify.records import Genuine, StoredRecords, check_records
 from testbed.verify.segments import Hashed, hash_log
@@ -40,7 +43,7 @@ class CheckedLog:
     size: records under its newest valid checkpoint; leaves: their true hashes, None where not to be had;
     genuine: the records, by index, that are what the root says, each read and decoded when it is asked for;
     agreed: the anchored sizes whose root is the log's own; notes: every checkpoint with a valid signature, by the
-    bytes of its signed note.
+    bytes of its signed note; keys: which key counts at which size.
     """
 
     trusted: TrustedLog
@@ -50,6 +53,10 @@ class CheckedLog:
     agreed: tuple[int, ...] = ()
     notes: dict[bytes, Checkpoint] = field(default_factory=dict)
     findings: list[Finding] = field(default_factory=list)
+    keys: LogKeys = field(init=False)
+
+    def __post_init__(self) -> None:
+        self.keys = LogKeys(self.trusted.key)
 
     @property
     def origin(self) -> str:
@@ -123,28 +130,37 @@ def check_log(
     anchored: Sequence[Anchored],
     mirror: Mapping[int, bytes],
     work: Work = ALONE,
+    root: VerifierKey | None = None,
+    revoked: Sequence[Revoked] = (),
 ) -> CheckedLog:
-    """Check one log. anchored: what the contract accepted of it; mirror: leaf hashes by index that a twin noted."""
+    """Check one log. anchored: what the contract accepted of it; mirror: leaf hashes by index that a twin noted.
+
+    root, revoked: what the trust file says of keys that change.
+    """
+    log = CheckedLog(trusted)
     if not evidence.problem:
         try:
-            return _check_log(trusted, simulated_allowed, evidence, anchored, mirror, work)
+            log.keys = keys_of(trusted.key, root, revoked, evidence)
+            _check_log(log, simulated_allowed, evidence, anchored, mirror, work)
+            log.findings += check_changes(log.keys, root, log.genuine, log.of(Kind.EVENT))
         except StoreError as error:
             evidence = replace(evidence, problem=error.problem)
+        else:
+            return log
     log = CheckedLog(trusted)
     log.findings.append(_open_question(What.UNREACHABLE, Layer.STORE, log.origin, evidence.problem))
     return log
 
 
 def _check_log(
-    trusted: TrustedLog,
+    log: CheckedLog,
     simulated_allowed: bool,
     evidence: LogEvidence,
     anchored: Sequence[Anchored],
     mirror: Mapping[int, bytes],
     work: Work,
-) -> CheckedLog:
-    log = CheckedLog(trusted)
-    signed, found = valid_checkpoints(trusted, evidence, anchored, log.notes)
+) -> None:
+    signed, found = valid_checkpoints(log.keys, evidence, anchored, log.notes)
     log.findings += found
     if evidence.published is None:
         log.findings.append(_open_question(What.MISSING, Layer.LOG, log.origin, "no checkpoint file is published"))
@@ -155,7 +171,7 @@ def _check_log(
     if not signed:
         detail = "there is no valid checkpoint to check it by"
         log.findings.append(_open_question(What.MISSING, Layer.STORE, log.origin, detail))
-        return log
+        return
     claims = [size for size, _ in evidence.checkpoints]
     # Rows under a checkpoint that is damaged count; a checkpoint over rows that are not there does not.
     claimed = max(claims, default=0)
@@ -185,7 +201,6 @@ def _check_log(
     log.findings += growth.findings
     log.findings += _check_genesis(log, simulated_allowed)
     log.findings += check_sequence(log.origin, records, hashed)
-    return log
 
 
 def _within_reach(

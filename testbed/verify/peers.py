@@ -5,6 +5,7 @@ from testbed.core.checkpoint import Checkpoint
 from testbed.core.errors import InvalidData
 from testbed.core.finding import Finding, Layer, What
 from testbed.keys.checkpoint import open_checkpoint
+from testbed.keys.log_keys import LogKeys
 from testbed.merkle.packed import Packed
 from testbed.verify.log import CheckedLog
 
@@ -16,6 +17,9 @@ class KeptCheckpoints:
         self._holder = holder
         self._source = source
         self._layer = layer
+        # What a revoked key signed counts for nothing, but whoever kept it took it for what it was.
+        self._keys = LogKeys(source.keys.begun, source.keys.changes)
+        self._void_to = 0
         self._own: Packed | None = None
         self._known = 0
         self._source_forked = any(one.what is What.FORKED for one in source.findings)
@@ -30,10 +34,15 @@ class KeptCheckpoints:
         try:
             # Nearly always it is one that the source keeps as well, and its signature was verified there.
             known = self._source.notes.get(body.checkpoint)
-            checkpoint = known or open_checkpoint(body.checkpoint, self._source.trusted.key, self._source.origin)
+            checkpoint = known or open_checkpoint(body.checkpoint, self._keys, self._source.origin)
         except InvalidData as error:
             detail = f"it keeps a checkpoint that {self._source.origin} never signed: {error}"
             return None, [Finding(What.INVENTED, self._layer, where, detail, origin=self._holder.origin, index=index)]
+        keys = self._source.keys
+        limit = keys.revoked_beyond(keys.owner(checkpoint.size))
+        if limit is not None and checkpoint.size > limit:
+            self._void_to = max(self._void_to, checkpoint.size)
+            return checkpoint.size, []
         # What the source keeps as well was compared with its tree there.
         if (known is None or self._source_forked) and self._lies_off(checkpoint):
             self._forked.append((checkpoint.size, where))
@@ -51,7 +60,7 @@ class KeptCheckpoints:
 
     def covers(self, index: int) -> bool:
         """Whether a signed checkpoint over that record is kept, be it on the source's tree or not."""
-        return index < self._longest
+        return index < max(self._longest, self._void_to)
 
     def forked_above(self, index: int) -> bool:
         """Whether a signed checkpoint is kept that covers `index` and lies off the source's tree."""

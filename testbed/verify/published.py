@@ -1,4 +1,4 @@
-"""Reads what a log publishes: its `checkpoint` file, and the tiles that this asks for."""
+"""Reads what a log publishes: its `checkpoint` file, the tiles that this asks for, and changes of its keys."""
 
 from collections.abc import Iterator, Mapping
 from pathlib import Path
@@ -12,6 +12,10 @@ _TRIES = 5
 
 _AT_ONCE = 600
 """Full tiles up to which all are read at once, which is quicker: some 75,000 records."""
+
+
+_MOST_CHANGES, _MOST_CHANGE = 1000, 4096
+"""Changes of keys that one log may have, and bytes of each."""
 
 
 class TileFolder(Mapping[str, bytes]):
@@ -83,3 +87,10 @@ def read_file(path: Path) -> bytes | None:
         return None
     except OSError as error:
         raise StoreError(f"{path}: cannot be read: {error.strerror}") from error
+
+
+def read_key_changes(folder: Path) -> tuple[bytes, ...]:
+    """The newest notes that say how the keys of a log changed. What is no such note is left to the check."""
+    named = sorted((path for path in folder.glob("[0-9]*") if path.name.isdecimal()), key=lambda path: int(path.name))
+    notes = [read_file(path) for path in named[-_MOST_CHANGES:] if path.stat().st_size <= _MOST_CHANGE]
+    return tuple(note for note in notes if note is not None)

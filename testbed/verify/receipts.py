@@ -10,10 +10,10 @@ from testbed.core.entry import Kind
 from testbed.core.errors import InvalidData
 from testbed.core.finding import Finding, Layer, Verdict, What
 from testbed.keys.checkpoint import open_checkpoint
-from testbed.keys.ed25519 import VerifierKey
+from testbed.keys.log_keys import LogKeys
 from testbed.verify.evidence import ChainEvidence
 from testbed.verify.log import CheckedLog
-from testbed.verify.trust import TrustedChain, TrustedLog
+from testbed.verify.trust import TrustedChain
 
 Accepted = Sequence[tuple[Mined, Anchoring]]
 """What the contract accepted by the journal, in its order: the steps whose proofs hold."""
@@ -22,7 +22,7 @@ Accepted = Sequence[tuple[Mined, Anchoring]]
 def check_receipts(
     receipts: CheckedLog,
     trusted: TrustedChain,
-    logs: Sequence[TrustedLog],
+    keys: Mapping[str, LogKeys],
     accepted: Accepted | None,
     chain: ChainEvidence | None,
     slot_of: Callable[[str], bytes],
@@ -31,12 +31,13 @@ def check_receipts(
 ) -> tuple[list[Finding], list[ProvenReceipt]]:
     """Check each receipt by itself, against the journal's anchor in its place, and against the chain's blocks.
 
+    keys: by origin. A receipt says what the contract accepted, so it may be of a key that was revoked later.
     accepted: None where the journal could not be read, or is a finding already; chain: None where it could not be read,
     or is a finding already. Returns also what is proved. The journal may be ahead of the receipts by its newest round;
     receipts of blocks above the chain's height came while the bench was read. A round anchors each log once at most.
     settled: the journal did not grow meanwhile, so that every receipt should stand in it.
     """
-    keys = {log.origin: log.key for log in logs}
+    keys = {origin: LogKeys(all_.begun, all_.changes) for origin, all_ in keys.items()}
     wrong: list[tuple[What, Layer, int, str]] = []
     proved: list[ProvenReceipt] = []
     count = 0
@@ -76,7 +77,7 @@ def check_receipts(
 
 
 def _proved_by_journal(
-    body: AnchorReceipt, keys: Mapping[str, VerifierKey], place: int, accepted: Accepted | None
+    body: AnchorReceipt, keys: Mapping[str, LogKeys], place: int, accepted: Accepted | None
 ) -> ProvenReceipt | None:
     """What the receipt proves where it is, to the byte, what the journal has in its place: that was proved already."""
     if accepted is None or place >= len(accepted) or body.origin not in keys:
@@ -94,7 +95,7 @@ def _proved_by_journal(
 
 
 def _prove(
-    body: AnchorReceipt, trusted: TrustedChain, keys: Mapping[str, VerifierKey], slot_of: Callable[[str], bytes]
+    body: AnchorReceipt, trusted: TrustedChain, keys: Mapping[str, LogKeys], slot_of: Callable[[str], bytes]
 ) -> ProvenReceipt:
     checkpoint = open_checkpoint(body.checkpoint, keys[body.origin], body.origin)
     slot = slot_of(body.origin)

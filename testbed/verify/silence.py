@@ -3,7 +3,7 @@
 from collections.abc import Iterator
 from itertools import pairwise
 
-from testbed.core.bodies import CLOCK_STEPPED, STARTED, Event, Heartbeat, State
+from testbed.core.bodies import CLOCK_STEPPED, KEY_CHANGED, STARTED, Event, Heartbeat, State
 from testbed.core.entry import Kind
 from testbed.core.finding import Finding, Layer, Verdict, What
 from testbed.verify.log import CheckedLog
@@ -12,14 +12,16 @@ from testbed.verify.log import CheckedLog
 def check_silence(log: CheckedLog, limit_ns: int) -> list[Finding]:
     """Gaps of more than `limit_ns` between records, by the reader's own times.
 
-    A gap before a restart is explained, and so is one that a clock made which was set forwards.
+    A gap before a restart is explained, one before a change of keys, for which the writer is stopped, and one that a
+    clock made which was set forwards.
 
-    A clock that was set back makes no gap. One finding names the first gap and counts the others.
+    A clock that was set back makes no gap, and of one across records whose bodies are not to be had nothing is known.
+    One finding names the first gap and counts the others.
     """
     gaps = (
         (first, second, later - earlier)
         for (first, earlier, _), (second, later, restarted) in pairwise(_timed(log))
-        if later - earlier > limit_ns and not restarted
+        if later - earlier > limit_ns and not restarted and log.has_all(first + 1, second)
     )
     gap = next(gaps, None)
     if gap is None:
@@ -40,4 +42,4 @@ def _timed(log: CheckedLog) -> Iterator[tuple[int, int, bool]]:
         if isinstance(body, State | Heartbeat):
             yield record.index, body.receive_time_ns, False
         elif isinstance(body, Event):
-            yield record.index, body.time_ns, body.name in (STARTED, CLOCK_STEPPED)
+            yield record.index, body.time_ns, body.name in (STARTED, CLOCK_STEPPED, KEY_CHANGED)

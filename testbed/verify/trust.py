@@ -4,6 +4,7 @@ from dataclasses import dataclass
 from enum import Enum
 
 from testbed.keys.ed25519 import VerifierKey
+from testbed.keys.log_keys import Revoked
 
 
 class LogRole(Enum):
@@ -18,7 +19,7 @@ class LogRole(Enum):
 
 @dataclass(frozen=True, slots=True)
 class TrustedLog:
-    """One log: its origin, whose key signs it, the hash of its tag list, and the origin that a twin follows.
+    """One log: its origin, the key that it began with, the hash of its tag list, and the origin that a twin follows.
 
     reads: the PLC that a gateway or reader reads, as the source of its states names it; None for any other log.
     """
@@ -81,7 +82,8 @@ class TrustedModel:
 class Trust:
     """Everything that a verdict rests on.
 
-    heartbeat_ns: the longest silence of a gateway's log, ns; twin_lag: source records that a twin may be behind.
+    heartbeat_ns: the longest silence of a gateway's log, ns; twin_lag: source records that a twin may be behind; root:
+    the key without which no log goes on under another one; revoked: keys of logs, each beyond a size.
     """
 
     bench: str
@@ -93,3 +95,5 @@ class Trust:
     twin_lag: int
     commands: TrustedCommands = TrustedCommands()
     agreement: Agreement = Agreement()
+    root: VerifierKey | None = None
+    revoked: tuple[Revoked, ...] = ()

@@ -13,6 +13,7 @@ from testbed.verify.evidence import Evidence, LogEvidence
 from testbed.verify.log import CheckedLog, check_log
 from testbed.verify.noted import Noted
 from testbed.verify.silence import check_silence
+from testbed.verify.tombstones import explain_erased, graves_of
 from testbed.verify.trust import LogRole, Trust, TrustedLog
 from testbed.verify.work import ALONE, Work
 
@@ -23,7 +24,8 @@ class Standing:
     genuine: of the confirmed ones, those that are what was signed; states: of the genuine ones, states of a PLC.
 
     waiting_since_ns: receive time of the first state that no confirmed anchor covers, None where there is none; missed:
-    scans that a reader missed by its own word.
+    scans that a reader missed by its own word; key_changes: indices of the first record under each further key;
+    erased: records whose bodies the operator had erased.
     """
 
     origin: str
@@ -35,6 +37,8 @@ class Standing:
     anchors: int
     waiting_since_ns: int | None
     missed: int = 0
+    key_changes: tuple[int, ...] = ()
+    erased: int = 0
 
     @property
     def pending(self) -> int:
@@ -46,7 +50,8 @@ class Report:
     """What a check concludes: the verdict, every finding, and how far each log was proved.
 
     replayed: twin records that were run again; agreed: scans of which two readers say the same; changes: of what a
-    person may set, that logged commands explain; commands: that a gateway knew of; blocks: anchors that were checked.
+    person may set, that logged commands explain; commands: that a gateway knew of; blocks: anchors that were checked;
+    kept: records, by origin and index, whose bodies are still there under a tombstone.
     """
 
     verdict: Verdict
@@ -59,6 +64,7 @@ class Report:
     agreed: int = 0
     commands: int = 0
     changes: int = 0
+    kept: tuple[tuple[str, int], ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -91,7 +97,8 @@ def _check(trust: Trust, evidence: Evidence, make_model: ModelMaker, work: Work)
         found = evidence.logs.get(trusted.origin, LogEvidence(trusted.origin, problem="there is no such log"))
         mirror = Noted(list(logs.values()), trusted.origin)
         anchored = chain.anchored.get(trusted.origin, [])
-        logs[trusted.origin] = check_log(trusted, trust.simulated, found, anchored, mirror, work)
+        revoked = [one for one in trust.revoked if one.key.name == trusted.origin]
+        logs[trusted.origin] = check_log(trusted, trust.simulated, found, anchored, mirror, work, trust.root, revoked)
     replayed, readers = 0, (LogRole.GATEWAY, LogRole.READER)
     for trusted in trust.logs:
         log = logs[trusted.origin]
@@ -111,7 +118,10 @@ def _check(trust: Trust, evidence: Evidence, make_model: ModelMaker, work: Work)
     )
     needed = {*readers, LogRole.TWIN}
     findings += [_unanchored(one) for one in standings if one.confirmed == 0 and one.role in needed]
-    folded = _fold(findings)
+    graves = graves_of(logs.values(), {one.origin: one.confirmed for one in standings})
+    erasures = explain_erased(_fold(findings), logs, graves)
+    folded = erasures.findings
+    standings = tuple(replace(one, erased=erasures.erased.get(one.origin, 0)) for one in standings)
     report = Report(
         verdict=_verdict(folded),
         findings=tuple(folded),
@@ -123,6 +133,7 @@ def _check(trust: Trust, evidence: Evidence, make_model: ModelMaker, work: Work)
         agreed=said.agreed,
         commands=said.commands,
         changes=said.changes,
+        kept=erasures.kept,
     )
     return Checked(report, logs, chain)
 
@@ -143,6 +154,7 @@ def _standing(trusted: TrustedLog, log: CheckedLog, chain: CheckedChain, missed:
         anchors=len(chain.anchored.get(trusted.origin, [])),
         waiting_since_ns=min(waiting, default=None),
         missed=missed,
+        key_changes=tuple(change.first for change in log.keys.changes),
     )
 
 

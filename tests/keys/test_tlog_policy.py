@@ -170,7 +170,7 @@ def policies(draw: st.DrawFn) -> Policy:
     witnesses = tuple(PolicyWitness(f"w{n}", KEYS[n], draw(url)) for n in range(count))
     free = [witness.name for witness in witnesses]
     groups: list[PolicyGroup] = []
-    while free and draw(st.booleans()):
+    for _ in range(draw(st.integers(0, 4)) if free else 0):
         members = draw(st.lists(st.sampled_from(free), min_size=1, unique=True))
         name = f"g{len(groups)}"
         groups.append(PolicyGroup(name, draw(st.integers(1, len(members))), tuple(members)))

@@ -11,11 +11,13 @@ from testbed.keys.ed25519 import SigningKey
 from testbed.rig.trust import (
     Commands,
     Limits,
+    RevokedKey,
     Trust,
     TrustedBench,
     TrustedChain,
     TrustedLog,
     TrustedModel,
+    TrustedRoot,
     load_trust,
     parse_trust,
     render_trust,
@@ -28,6 +30,7 @@ def vkey(origin: str, seed: int) -> str:
 
 
 GATEWAY, TWIN = vkey("cell/gateway", 1), vkey("cell/twin", 2)
+ROOT, STOLEN = vkey("cell/root", 3), vkey("cell/gateway", 4)
 TRUST = Trust(
     bench=TrustedBench(name="cell"),
     log=(
@@ -41,6 +44,8 @@ TRUST = Trust(
         code="0x" + "02" * 32,
         submitter="0x" + "03" * 20,
     ),
+    root=TrustedRoot(key=ROOT),
+    revoked=(RevokedKey(origin="cell/gateway", key=STOLEN, size=700),),
     model=(TrustedModel(name="water_cell_v1", hash="cd" * 32, parameters="ef" * 32),),
     commands=Commands(tags=("control.mode", "control.reset"), momentary=("control.reset",)),
     limits=Limits(heartbeat_s=5.0, twin_lag=50),
@@ -80,6 +85,11 @@ def trusts(draw: st.DrawFn) -> Trust:
     return Trust(
         bench=TrustedBench(name=name, simulated=draw(st.booleans())),
         log=tuple(logs),
+        root=draw(st.none() | st.just(TrustedRoot(key=vkey(f"{name}/root", 99)))),
+        revoked=tuple(
+            RevokedKey(origin=log.origin, key=vkey(log.origin, seed), size=seed)
+            for log, seed in draw(st.lists(st.tuples(st.sampled_from(logs), st.integers(100, 2**63 - 1)), max_size=3))
+        ),
         chain=TrustedChain(
             id=draw(ids),
             genesis="0x" + draw(hexadecimal(32)),
@@ -115,7 +125,7 @@ def test_values_are_those_of_the_file(tmp_path: Path) -> None:
 
 
 def test_every_table_is_explained() -> None:
-    for header in ("[bench]", "[[log]]", "[chain]", "[[model]]", "[commands]", "[limits]"):
+    for header in ("[bench]", "[[log]]", "[root]", "[[revoked]]", "[chain]", "[[model]]", "[commands]", "[limits]"):
         before = TEXT[: TEXT.index(f"\n{header}\n")]
         assert before.splitlines()[-1].startswith("# "), header
 
@@ -206,6 +216,24 @@ FAULTS: dict[str, tuple[str, str, str, str]] = {
         f'key = "{vkey("cell/twin", 1)}"',
         "log[2].key: is the key of cell/gateway as well: one could sign for the other",
         "give each log a key of its own",
+    ),
+    "root key of another name": (
+        f'key = "{ROOT}"',
+        f'key = "{TWIN}"',
+        'root.key: is the key of "cell/twin", not of "/root"',
+        "copy the key that is named /root",
+    ),
+    "revoked key of a log that is not there": (
+        'origin = "cell/gateway"\nkey',
+        'origin = "cell/gatewya"\nkey',
+        'revoked.origin: there is no [[log]] "cell/gatewya"',
+        'did you mean "cell/gateway"?',
+    ),
+    "revoked key of another log": (
+        f'key = "{STOLEN}"',
+        f'key = "{TWIN}"',
+        'revoked.key: is the key of "cell/twin", not of "cell/gateway"',
+        "copy the key that is named cell/gateway",
     ),
     "twin that follows nothing": (
         'follows = "cell/gateway"',

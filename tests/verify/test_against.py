@@ -24,7 +24,7 @@ from testbed.outward.table_file import open_table
 from testbed.rig.auditing import approved_model
 from testbed.rig.bench import load_bench
 from testbed.rig.exporting import export_states
-from testbed.rig.logs import signing_key
+from testbed.rig.log_keys import signing_key
 from testbed.verify.across import configured_tags
 from testbed.verify.against import CheckedFile, Row, check_file
 from testbed.verify.evidence import Evidence

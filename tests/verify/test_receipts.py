@@ -9,6 +9,7 @@ import pytest
 
 from testbed.core.bodies import AnchorReceipt
 from testbed.core.finding import Finding, Layer, Verdict, What
+from testbed.keys.log_keys import LogKeys
 from testbed.rig.auditing import approved_model
 from testbed.verify.chain import slot_of
 from testbed.verify.evidence import ChainEvidence, Evidence
@@ -49,9 +50,8 @@ class Judge:
 
     def found(self, *, settled: bool = True) -> list[Finding]:
         slot = partial(slot_of, self.trust.chain)
-        return check_receipts(
-            self.log, self.trust.chain, self.trust.logs, self.accepted, self.chain, slot, settled=settled
-        )[0]
+        keys = {log.origin: LogKeys(log.key) for log in self.trust.logs}
+        return check_receipts(self.log, self.trust.chain, keys, self.accepted, self.chain, slot, settled=settled)[0]
 
 
 @pytest.fixture

@@ -14,7 +14,8 @@ from testbed.core.entropy import Entropy
 from testbed.core.errors import NodeUnreachable, TestbedError
 from testbed.keys.files import read_secret
 from testbed.rig.bench import RECEIPTS, Bench
-from testbed.rig.logs import Configuration, open_log, signing_key
+from testbed.rig.log_keys import log_keys
+from testbed.rig.logs import Configuration, open_log
 from testbed.rig.paths import Paths
 from testbed.rig.roles.role import Facts, Publishing
 from testbed.store.sqlite import LogStore
@@ -48,13 +49,13 @@ class AnchorRole:
         self._submitter = Submitter(self._node, self._journal, key, clock, dev_node=dev_node)
         names = [name for name in bench.logs if name != RECEIPTS]
         self._stores: Sequence[LogStore] = [LogStore.read(paths.log(name)) for name in names]
-        logs = [(signing_key(bench, name).verifier(), store) for name, store in zip(names, self._stores, strict=True)]
+        logs = [(log_keys(bench, name), store) for name, store in zip(names, self._stores, strict=True)]
         self._receipts, self._store = open_log(
             bench, RECEIPTS, Configuration(), clock, entropy, simulated=simulated, follows_time=False
         )
         self._publishing = Publishing(self._receipts, clock, bench.log.publish_ms * 1_000_000)
         policy = Policy(bench.anchor.every, int(bench.anchor.within_s * 1e9))
-        receipts = ReceiptLog(signing_key(bench, RECEIPTS).verifier(), self._store, self._receipts)
+        receipts = ReceiptLog(log_keys(bench, RECEIPTS), self._store, self._receipts)
         self._anchorer = Anchorer(self._submitter, logs, policy, clock, receipts)
         self.rebuilt = 0
         self._caught_up = False

@@ -14,7 +14,8 @@ from testbed.record.schema import encode_tags, schema_hash
 from testbed.rig.bench import Bench
 from testbed.rig.controllers import PATIENT_S, PROMPT_S
 from testbed.rig.devices import DEVICE
-from testbed.rig.logs import Configuration, open_log, signing_key
+from testbed.rig.log_keys import log_keys
+from testbed.rig.logs import Configuration, open_log
 from testbed.rig.meddler import HONEST, Meddler
 from testbed.rig.paths import Paths
 from testbed.rig.reading import OwnPlc, connection, tags_of
@@ -55,7 +56,7 @@ class ReaderRole:
         self._operator: LogStore | None = None
         if name == bench.gateway.name:
             self._operator = LogStore.read(Paths(bench.data).log(bench.operator.name))
-            key = signing_key(bench, bench.operator.name).verifier()
+            key = log_keys(bench, bench.operator.name)
             beside.append(PeerWatch(key, self._operator.latest_checkpoint))
             watches.append(watchdog_watch(bench.safety, tags))
         self._gateway = Gateway(

@@ -5,7 +5,8 @@ from testbed.core.clock import Clock
 from testbed.core.entropy import Entropy
 from testbed.record.schema import encode_parameters
 from testbed.rig.bench import Bench
-from testbed.rig.logs import Configuration, open_log, signing_key
+from testbed.rig.log_keys import log_keys
+from testbed.rig.logs import Configuration, open_log
 from testbed.rig.paths import Paths
 from testbed.rig.recipe import parameters_of, recipe_of
 from testbed.rig.roles.role import Facts, Publishing
@@ -24,7 +25,7 @@ class TwinRole:
         configuration = Configuration(says=((PARAMETERS, encode_parameters(parameters_of(bench))),))
         self._log, self._store = open_log(bench, name, configuration, clock, entropy, simulated=simulated)
         self._source = LogStore.read(paths.log(bench.twin.follows))
-        key = signing_key(bench, bench.twin.follows).verifier()
+        key = log_keys(bench, bench.twin.follows)
         self._mirror = Mirror(name, recipe or recipe_of(bench), self._source, key, self._log, self._store.rows())
         self._publishing = Publishing(self._log, clock, bench.log.publish_ms * 1_000_000)
         self._records = 0

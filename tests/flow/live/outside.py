@@ -9,7 +9,7 @@ from testbed.core.errors import InvalidData, StoreError
 from testbed.keys.checkpoint import open_checkpoint
 from testbed.merkle.tree import CompactRange, leaf_hash
 from testbed.rig.bench import Bench
-from testbed.rig.logs import signing_key
+from testbed.rig.log_keys import log_keys
 from testbed.rig.paths import Paths
 from testbed.store.sqlite import LogStore
 
@@ -23,7 +23,7 @@ class Outsider(threading.Thread):
         super().__init__(daemon=True)
         self._bench = bench
         self._paths = Paths(bench.data)
-        self._keys = {name: signing_key(bench, name).verifier() for name in bench.logs}
+        self._keys = {name: log_keys(bench, name) for name in bench.logs}
         self._stopping = threading.Event()
         self.roots: dict[str, dict[int, bytes]] = {name: {} for name in bench.logs}
         self.notes: dict[str, dict[int, bytes]] = {name: {} for name in bench.logs}
