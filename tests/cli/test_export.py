@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import contextlib
 import csv
 import json
+import shutil
+import sqlite3
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -120,3 +123,25 @@ def test_a_file_of_another_bench_is_not_held_against_this_one(typed: Type, simul
     metadata.write_text(text, encoding="utf-8")
     said = typed("verify", *bench(simulated), "--against", "states.csv")
     assert (said.code, "says that it is of other-cell/gateway" in said.err) == (2, True)
+
+
+def test_a_state_whose_body_was_erased_is_left_out_and_counted(typed: Type, simulated: Path) -> None:
+    shutil.copytree(simulated, "lab")
+    with contextlib.closing(sqlite3.connect("lab/.testbed/gateway/log.sqlite")) as connection, connection:
+        connection.execute("UPDATE records SET body = NULL WHERE idx = 20")
+    said = typed("export", "--bench", "lab/bench.toml", "--out", "states.csv")
+    assert (said.code, "  not in it: 1 state whose body was erased\n" in said.out) == (0, True)
+    with Path("states.csv").open(encoding="utf-8", newline="") as file:
+        indices = [int(row["index"]) for row in csv.DictReader(file)]
+    assert 20 not in indices
+    assert len(indices) == 39
+
+
+def test_a_log_that_cannot_be_read_gives_no_file(typed: Type, simulated: Path) -> None:
+    shutil.copytree(simulated, "lab")
+    with contextlib.closing(sqlite3.connect("lab/.testbed/gateway/log.sqlite")) as connection, connection:
+        connection.execute("UPDATE records SET body = x'00' WHERE idx = 20")
+    said = typed("export", "--bench", "lab/bench.toml", "--out", "states.csv")
+    assert (said.code, said.out) == (3, "")
+    assert "mend: run `testbed verify` to see what was changed" in said.err
+    assert [path.name for path in Path().iterdir()] == ["lab"]

@@ -6,6 +6,7 @@
 import asyncio
 import json
 import math
+import shutil
 from pathlib import Path
 
 import pytest
@@ -59,6 +60,17 @@ def test_what_a_program_reads_and_saves_is_what_was_logged(
 
 def level_of(columns: dict[str, str]) -> str:
     return next(name for name in columns if name.startswith("tank2.level"))
+
+
+def test_csv_on_the_web_reads_types_and_titles_from_the_file_beside(bench: Bench, tmp_path: Path) -> None:
+    said = json.loads(environment.run("csv_on_the_web.py", bench.folder / "states.csv"))
+    assert (said["valid"], said["complaints"], said["rows"]) == (True, [], SCANS)
+    assert (said["first"]["scan"], said["first"]["status"], said["first"]["alarm.high_level"]) == ("1", "good", "False")
+    assert said["first"]["time"].startswith("2026-01-01 00:00:00.1")
+    # A cell that is not of its type is refused there.
+    copy = Path(shutil.copytree(bench.folder, tmp_path / "copy", ignore=shutil.ignore_patterns(".*"))) / "states.csv"
+    copy.write_text(copy.read_text(encoding="utf-8").replace('"good",', '"good",x', 1), encoding="utf-8")
+    assert not json.loads(environment.run("csv_on_the_web.py", copy))["valid"]
 
 
 def test_a_cell_that_was_edited_there_is_found(bench: Bench, tmp_path: Path) -> None:
