@@ -24,7 +24,7 @@ def check_claims(table: Table, log: CheckedLog, name: str) -> Iterator[Finding]:
     if about.schema != log.trusted.schema:
         yield _altered(name, f"its metadata name another tag list than {log.origin} has")
     try:
-        signed = open_checkpoint(about.note, log.trusted.key, log.origin)
+        signed = open_checkpoint(about.note, log.keys, log.origin)
     except InvalidData as error:
         yield _altered(name, f"the checkpoint in its metadata is none of {log.origin}: {error}")
         return

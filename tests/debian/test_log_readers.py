@@ -7,7 +7,7 @@ scitt-cose verifies receipts.
 import json
 import shutil
 import subprocess
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from functools import partial
 from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
@@ -17,12 +17,15 @@ from threading import Thread
 
 import pytest
 
+from testbed.cli.main import main
 from testbed.core.checkpoint import Checkpoint
 from testbed.keys.checkpoint import sign_checkpoint
-from testbed.keys.ed25519 import SigningKey
+from testbed.keys.ed25519 import SigningKey, VerifierKey
 from testbed.merkle.tree import leaf_hash
+from testbed.record.cose import Included, encode_receipt, encode_statement
+from testbed.rig.bench import Bench
+from testbed.rig.trust import load_trust
 from tests.debian import environment
-from tests.debian.cose_receipt import inclusion_receipt
 from tests.debian.golang import build
 from tests.judges.grown_log import KEY, SIZES, GrownLog, grow
 from tests.judges.questions import Question, honest_and_false
@@ -202,28 +205,54 @@ def test_pymerkle_sees_another_entry(log: GrownLog) -> None:
     assert found[1] != log.tree.root(257).hex()
 
 
-def test_scitt_cose_verifies_receipts_and_refuses_tampered_ones(log: GrownLog) -> None:
-    questions: list[tuple[bytes, bytes, bytes]] = []
-    expected: list[tuple[int, int]] = []
-    public = KEY.verifier().public
-    for size in SIZES[1:]:
-        for index in {0, size // 2, size - 1}:
-            receipt = inclusion_receipt(KEY, log.tree, index, size, "cell")
-            questions.append((receipt, log.entries[index], public))
-            expected.append((index, size))
-    honest = len(questions)
-    receipt, entry = inclusion_receipt(KEY, log.tree, 100, 257, "cell"), log.entries[100]
-    questions += [
-        (receipt[:place] + bytes([receipt[place] ^ 1]) + receipt[place + 1 :], entry, public)
-        for place in range(len(receipt))
-    ]
-    questions.append((receipt, log.entries[101], public))
-    questions.append((receipt, entry, OTHER.verifier().public))
-    questions.append((receipt + b"\0", entry, public))
+def statement_of(log: GrownLog, index: int, size: int) -> bytes:
+    """A record as a COSE statement with a receipt, under the log's key."""
+    kid = KEY.verifier().key_id
+    place = Included(size, index, tuple(log.tree.inclusion_path(index, size)), log.tree.root(size))
+    receipt = encode_receipt(place, KEY.name, f"cell/{index}", kid, KEY.sign)
+    return encode_statement(log.entries[index], KEY.name, f"cell/{index}", kid, KEY.sign, [receipt])
+
+
+def judged(questions: Sequence[tuple[bytes, bytes]]) -> list[dict[str, object]]:
+    """What scitt-cose says of each (statement, public key)."""
     given = "".join(json.dumps([item.hex() for item in question]) + "\n" for question in questions)
-    answers = [json.loads(line) for line in environment.run("scitt_receipts.py", given=given).splitlines()]
-    for (index, size), said in zip(expected, answers, strict=False):
-        assert (said["ok"], said["errors"]) == (True, [])
+    return [json.loads(line) for line in environment.run("scitt_receipts.py", given=given).splitlines()]
+
+
+def test_scitt_cose_verifies_receipts_at_every_size(log: GrownLog) -> None:
+    # RFC 9942 cannot show the only leaf of a tree.
+    places = [(index, size) for size in SIZES[1:] for index in (0, size // 2, size - 1)]
+    answers = judged([(statement_of(log, index, size), KEY.verifier().public) for index, size in places])
+    for (index, size), said in zip(places, answers, strict=True):
+        assert (said["ok"], said["why"]) == (True, "")
         assert (said["root"], said["index"], said["size"]) == (log.tree.root(size).hex(), index, size)
-        assert (said["issuer"], said["subject"]) == (KEY.name, "cell")
-    assert [place for place, said in enumerate(answers[honest:]) if said["ok"]] == []
+        assert said["signed"] == [size, index]
+        assert said["entry"] == log.entries[index].hex()
+        assert (said["issuer"], said["subject"]) == ([KEY.name] * 2, [f"cell/{index}"] * 2)
+
+
+def test_scitt_cose_refuses_tampered_receipts(log: GrownLog) -> None:
+    statement, public = statement_of(log, 100, 257), KEY.verifier().public
+    false = [
+        (statement[:place] + bytes([statement[place] ^ 1 << place % 8]) + statement[place + 1 :], public)
+        for place in range(len(statement))
+    ]
+    false += [(statement, OTHER.verifier().public), (statement + b"\0", public), (statement[:-1], public)]
+    honest, *answers = judged([(statement, public), *false])
+    assert honest["ok"] is True
+    taken = [said for said in answers if said["ok"] is not False]
+    # Another size that has the same path: RFC 9942 does not sign it. The receipt's own claims do.
+    assert [(said["size"], said["signed"], said["root"]) for said in taken] == [(273, [257, 100], honest["root"])]
+
+
+def test_scitt_cose_verifies_what_the_bench_exports(bench: Bench, tmp_path: Path) -> None:
+    out = tmp_path / "record.cose"
+    evidence = ("--out", str(tmp_path / "record.proof"))
+    assert (
+        main(["prove", "gateway", "60", "--bench", str(bench.folder / "bench.toml"), "--cose", str(out), *evidence])
+        == 0
+    )
+    (log,) = (log for log in load_trust(bench.trust_file).log if log.origin == bench.origin("gateway"))
+    (said,) = judged([(out.read_bytes(), VerifierKey.parse(log.key).public)])
+    assert (said["ok"], said["why"], said["index"]) == (True, "", 60)
+    assert said["issuer"] == [bench.origin("gateway")] * 2

@@ -3,7 +3,6 @@
 `make judges` runs this.
 """
 
-import asyncio
 import json
 import math
 import shutil
@@ -11,30 +10,14 @@ from pathlib import Path
 
 import pytest
 
-from testbed.core.exported import Range
 from testbed.core.finding import Verdict
 from testbed.rig.against import audit_file
-from testbed.rig.bench import Bench, load_bench
-from testbed.rig.default import default_text
-from testbed.rig.exporting import export_states
-from testbed.rig.lockstep import simulate
+from testbed.rig.bench import Bench
 from testbed.verify.against import Row
 from tests.debian import environment
+from tests.debian.conftest import SCANS
 
 pytestmark = pytest.mark.judges
-
-SCANS = 120
-
-
-@pytest.fixture(scope="module")
-def bench(tmp_path_factory: pytest.TempPathFactory) -> Bench:
-    folder = tmp_path_factory.mktemp("tables")
-    (folder / "bench.toml").write_text(default_text(), encoding="utf-8")
-    asyncio.run(simulate(load_bench(folder / "bench.toml"), SCANS, 3))
-    found = load_bench(folder / "bench.toml")
-    for form in ("csv", "parquet"):
-        export_states(found, "gateway", (), Range(), form, folder / f"states.{form}", lambda _what, _done, _parts: None)
-    return found
 
 
 @pytest.mark.parametrize(
