@@ -71,7 +71,8 @@ class StoredRows(Sequence[Row]):
 
     def reaches(self, width: int) -> list[Reach]:
         """All rows in order, `width` in each part. Rows under numbers that no writer gives are in the first or last."""
-        ends = next(self._select("SELECT min(idx), max(idx) FROM records", ()))
+        # Asked for at once, SQLite would go through the whole table.
+        ends = [next(self._select(f"SELECT {end}(idx) FROM records", ()))[0] for end in ("min", "max")]
         if not self.plain or not all(isinstance(end, int) for end in ends):
             return [Reach(self._label, self._address)]
         count = min(max(0, ends[1] + 1), self._at_most())

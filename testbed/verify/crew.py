@@ -1,7 +1,7 @@
 """Processes that do part of a check: each takes one job at a time, and the results come in the order of the jobs.
 
-A helper is a fresh interpreter at the other end of a socket, whatever started this one. It ends when the socket does,
-so nothing stays behind when this process is interrupted or killed.
+A helper is a fresh interpreter at the other end of a socket, whatever started this one. It ends, amid a job as well,
+when its standard input does, so nothing stays behind when this process is interrupted or killed.
 """
 
 import contextlib
@@ -9,9 +9,11 @@ import os
 import signal
 import subprocess
 import sys
+import threading
 from collections.abc import Callable, Iterable, Iterator
+from functools import partial
 from multiprocessing.connection import Connection, Pipe, wait
-from typing import Any, TypeVar
+from typing import Any, NoReturn, TypeVar
 
 from testbed.core.errors import StoreError
 
@@ -33,6 +35,11 @@ class Crew:
         self.count = count
         self._helpers: dict[Connection, subprocess.Popen[bytes]] = {}
 
+    @property
+    def pids(self) -> list[int]:
+        """Of the helpers that were started."""
+        return [process.pid for process in self._helpers.values()]
+
     def each(self, work: Callable[[Argument], Result], arguments: Iterable[Argument]) -> Iterator[Result]:
         """The results in the order of the arguments; raises the StoreError of the first that failed.
 
@@ -44,7 +51,7 @@ class Crew:
             return
         self._start(min(self.count, len(jobs)))
         busy: dict[Connection, tuple[int, Argument]] = {}
-        done: dict[int, Result] = {}
+        done: dict[int, Callable[[], Result]] = {}
         try:
             for number in range(len(jobs)):
                 while number not in done:
@@ -55,11 +62,11 @@ class Crew:
                     if not busy:
                         # No helper is left.
                         at, argument = jobs.pop()
-                        done[at] = work(argument)
+                        done[at] = partial(work, argument)
                     for ready in [helper for helper in wait(list(busy)) if isinstance(helper, Connection)]:
                         at, argument = busy.pop(ready)
                         done[at] = self._receive(ready, work, argument)
-                yield done.pop(number)
+                yield done.pop(number)()
         finally:
             # Where nobody wants the rest, it must not be taken for an answer to the next job.
             for helper in busy:
@@ -82,7 +89,7 @@ class Crew:
             with theirs:
                 process = subprocess.Popen(
                     (sys.executable, "-P", "-c", _PROGRAM, str(theirs.fileno())),
-                    stdin=subprocess.DEVNULL,
+                    stdin=subprocess.PIPE,
                     stdout=subprocess.DEVNULL,
                     pass_fds=(theirs.fileno(),),
                 )
@@ -92,29 +99,30 @@ class Crew:
         process = self._helpers.pop(helper)
         helper.close()
         process.kill()
-        process.wait()
+        process.communicate()
 
     def _send(self, helper: Connection, job: object) -> None:
         # One that died is noticed when its answer is waited for.
         with contextlib.suppress(OSError):
             helper.send(job)
 
-    def _receive(self, helper: Connection, work: Callable[[Argument], Result], argument: Argument) -> Result:
+    def _receive(
+        self, helper: Connection, work: Callable[[Argument], Result], argument: Argument
+    ) -> Callable[[], Result]:
+        """What gives the result when its turn comes."""
         try:
             fine, answer = helper.recv()
         except (EOFError, OSError):
             self._dismiss(helper)
-            return work(argument)
-        if fine:
-            result: Result = answer
-            return result
-        raise StoreError(*answer)
+            return partial(work, argument)
+        return partial(_given, answer) if fine else partial(_raised, *answer)
 
 
 def help_out() -> None:
     """A helper's life: jobs from the socket whose number is given, one after another, until it is closed."""
     # Whoever presses Ctrl-C means the process that waits for the answers; that one ends the helpers.
     signal.signal(signal.SIGINT, signal.SIG_IGN)
+    threading.Thread(target=_end_with_input, daemon=True).start()
     with Connection(int(sys.argv[1])) as jobs, contextlib.suppress(EOFError, OSError):
         while True:
             work, argument = jobs.recv()
@@ -124,3 +132,16 @@ def help_out() -> None:
             except StoreError as error:
                 answer = False, (error.problem, error.mend)
             jobs.send(answer)
+
+
+def _given(answer: Result) -> Result:
+    return answer
+
+
+def _raised(problem: str, mend: str) -> NoReturn:
+    raise StoreError(problem, mend)
+
+
+def _end_with_input() -> None:
+    os.read(sys.stdin.fileno(), 1)
+    os._exit(1)

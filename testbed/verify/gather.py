@@ -23,7 +23,7 @@ from testbed.verify.trust import LogRole, Trust, TrustedChain
 _TRIES = 5
 """How often a publisher, or a whole node, may be exchanged while it is read."""
 
-_AT_ONCE = 8 << 20
+_AT_ONCE = 4 << 20
 """Bytes of a database up to which its rows are read at once, which is quicker."""
 
 _ORDER = (LogRole.TWIN, LogRole.GATEWAY, LogRole.READER, LogRole.OPERATOR, LogRole.RECEIPTS)

@@ -13,7 +13,7 @@ from testbed.merkle.packed import Packed
 from testbed.merkle.tree import leaf_hash
 from testbed.record.bodies import decode_body
 from testbed.record.entry import commitment, decode_entry
-from testbed.record.heads import COMMITMENT_SIZE, HEAD_SIZE, seq_part, source_part
+from testbed.record.heads import COMMITMENT_SIZE, HEAD_SIZE, SEQ_END, seq_part, source_part
 from testbed.store.stored_rows import StoredRows
 from testbed.verify.alignment import Alignment, Edit, aligned
 from testbed.verify.segments import UNREADABLE, Broken, Fault, Hashed
@@ -28,7 +28,7 @@ _DETAIL = {
 _PAGE = 256
 """Rows that are read together."""
 _PAGES = 16
-"""Pages that are kept, with what was decoded of them: a small log is decoded once."""
+"""Pages that are kept, with what was decoded of them. Of rows that are at hand all are kept: those are few."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,7 +46,8 @@ class Genuine:
 class StoredRecords(MutableMapping[int, Genuine]):
     """The genuine records of a log by index, each read and decoded when it is asked for.
 
-    What is read again is held against its leaf hash again, so that it is what was checked; LogChanged says where not.
+    What is read again from a file is held against its leaf hash again, so that it is what was checked; LogChanged says
+    where not.
     """
 
     def __init__(
@@ -55,6 +56,7 @@ class StoredRecords(MutableMapping[int, Genuine]):
         """places: by index the place of the row; there: by index 1 where the record is genuine, else 0."""
         self._origin = origin
         self._rows = rows
+        self._at_hand = not isinstance(rows, StoredRows)
         self._hashed = hashed
         self._places = places
         self._there = there
@@ -74,6 +76,10 @@ class StoredRecords(MutableMapping[int, Genuine]):
     def in_place(self) -> bool:
         """Whether each stands in the store at the place that is its index."""
         return isinstance(self._places, range)
+
+    def place(self, index: int) -> int:
+        """Of the row that holds one of them."""
+        return self._places[index]
 
     def whole_up_to(self) -> int:
         """The first index that none of them has; how many there are where none is missing."""
@@ -112,9 +118,11 @@ class StoredRecords(MutableMapping[int, Genuine]):
 
     def find(self, source: str, seq: int) -> int | None:
         """Index of the first record with that number of that source, None where there is none."""
+        if not 0 <= seq < SEQ_END:
+            return None
         try:
             wanted = source_part(source) + seq_part(seq)
-        except (InvalidData, ValueError):
+        except InvalidData:
             return None
         of_row = slice(HEAD_SIZE, -COMMITMENT_SIZE)
         for index in self:
@@ -171,6 +179,8 @@ class StoredRecords(MutableMapping[int, Genuine]):
     def _checked(self, place: int) -> tuple[Row, Entry]:
         """A row as it is read now, and its entry; raises LogChanged where it is not what was hashed."""
         row = self._page(place).rows[place % _PAGE]
+        if self._at_hand:
+            return row, decode_entry(row.entry)
         try:
             entry = decode_entry(row.entry)
             same = leaf_hash(row.entry) == self._hashed.leaves[place * 32 : place * 32 + 32]
@@ -185,7 +195,7 @@ class StoredRecords(MutableMapping[int, Genuine]):
         page = self._pages.get(number)
         if page is None:
             page = _Page(self._read(number * _PAGE, min((number + 1) * _PAGE, len(self._hashed))))
-            if len(self._pages) == _PAGES:
+            if len(self._pages) == _PAGES and not self._at_hand:
                 self._pages.popitem(last=False)
             self._pages[number] = page
         return page
@@ -236,9 +246,24 @@ def check_records(
         for place, fault in hashed.faults.items()
         if (index := matched.lose(place)) is not None
     ]
+    records = StoredRecords(origin, rows, hashed, matched.places, matched.there)
+    if not isinstance(rows, StoredRows):
+        by_place += _undecoded(origin, records)
     by_place += misnumbered
     findings += [finding for _, finding in sorted(by_place, key=lambda one: one[0])]
-    return StoredRecords(origin, rows, hashed, matched.places, matched.there), findings
+    return records, findings
+
+
+def _undecoded(origin: str, records: StoredRecords) -> list[tuple[int, Finding]]:
+    """Decode each record of a log whose rows are at hand; those that are not what their kind says are left out."""
+    found = []
+    for index in list(records):
+        try:
+            records[index]
+        except InvalidData as error:
+            found.append((records.place(index), _of_fault(origin, index, Fault(Broken.UNREADABLE, str(error)))))
+            del records[index]
+    return found
 
 
 class _Matched:

@@ -26,9 +26,6 @@ UNREADABLE = 255
 _AT_ONCE = 64 * BLOCK
 """Leaves whose nodes are made together, and rows at hand that are taken together."""
 
-_SEGMENT = 128 * BLOCK
-"""Rows in a segment."""
-
 _KIND_OF = {head: kind for kind, head in KIND_HEADS.items()}
 
 
@@ -103,14 +100,17 @@ class Hashed:
 
 
 def hash_log(origin: str, rows: Sequence[Row], work: Work, *, decode: bool = True) -> Hashed:
-    """Hash all rows of a log, each segment by whoever is free. decode: as `hash_rows` has it.
+    """Hash all rows of a log, each segment by whoever is free. Raises StoreError where they cannot be read, or changed
+    meanwhile.
 
-    Raises StoreError where they cannot be read, or changed meanwhile.
+    decode: whether bodies that are not at hand must also be what their kind says; of others `check_records` sees it.
     """
     if not isinstance(rows, StoredRows):
-        return hash_rows(rows_at_hand(rows), decode=decode)
+        return hash_rows(rows_at_hand(rows), decode=False)
     whole = Hashed()
-    for part in work.each(f"records of {origin}", hash_reach, [(reach, decode) for reach in rows.reaches(_SEGMENT)]):
+    for part in work.each(
+        f"records of {origin}", hash_reach, [(reach, decode) for reach in rows.reaches(work.segment)]
+    ):
         whole.follow(part)
     rows.check_unchanged()
     return whole

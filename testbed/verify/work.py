@@ -19,10 +19,13 @@ def _nobody(_what: str, _done: int, _parts: int) -> None:
 
 @dataclass(frozen=True, slots=True)
 class Work:
-    """crew: the processes that help, by default none; told: called between one part and the next."""
+    """crew: the processes that help, by default none; told: called between one part and the next; segment: rows that
+    are one part, a multiple of 256.
+    """
 
     crew: Crew = field(default_factory=lambda: Crew(1))
     told: Told = _nobody
+    segment: int = 1 << 15
 
     def each(self, what: str, work: Callable[[Argument], Result], arguments: Iterable[Argument]) -> Iterator[Result]:
         """As `Crew.each`, and somebody is told."""

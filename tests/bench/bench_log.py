@@ -24,7 +24,7 @@ from testbed.tlog.publisher import Publisher
 from testbed.tlog.sequencer import Log
 from tests.bench.measure import Measure, compare, table
 
-BATCHES = {1: 500, 64: 100, 1024: 10}
+BATCHES = {1: 500, 32: 100, 1024: 10}
 """Records in a commit, and commits in a round."""
 BODY = Event(1_700_000_000 * 10**9, "measured", bytes(278))
 

@@ -34,11 +34,12 @@ STEPS = {
     "chain: journal, blocks, proofs": ("check_chain",),
     "signatures of checkpoints": ("valid_checkpoints",),
     "true leaves, from copies": ("true_leaves", "leaves_by_roots"),
-    "records: match, open, decode": ("check_records",),
+    "records: open, hash, decode": ("hash_log",),
+    "records: match": ("check_records",),
     "roots of all checkpoints": ("check_growth",),
     "published tiles": ("check_tiles",),
     "twin run again": ("replay",),
-    "readers against each other, commands": ("_check_readers",),
+    "readers against each other, commands": ("check_readers",),
 }
 """What a check is made of, by its functions."""
 
