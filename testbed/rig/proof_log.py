@@ -14,7 +14,8 @@ from testbed.keys.tlog_proof import TlogProof, claimed_checkpoint
 from testbed.merkle.packed import Packed, PackedTree
 from testbed.merkle.tree import leaf_hash
 from testbed.record.bodies import decode_body
-from testbed.record.entry import decode_entry, peek_kind
+from testbed.record.entry import decode_entry
+from testbed.record.heads import COMMITMENT_SIZE, HEAD_SIZE, SEQ_END, peek_kind, seq_part, source_part
 from testbed.store.sqlite import LogStore
 
 
@@ -75,11 +76,11 @@ class ProofLog:
 
     def find(self, source: str, seq: int) -> int | None:
         """Index of a record by what its entry says, None where there is none."""
-        for index, data in enumerate(self._store.entries(self.size)):
-            entry = decode_entry(data)
-            if (entry.source, entry.seq) == (source, seq):
-                return index
-        return None
+        if not 0 <= seq < SEQ_END:
+            return None
+        wanted, of_entry = source_part(source) + seq_part(seq), slice(HEAD_SIZE, -COMMITMENT_SIZE)
+        entries = enumerate(self._store.entries(self.size))
+        return next((index for index, data in entries if data[of_entry] == wanted), None)
 
     def sources(self, kind: Kind) -> list[tuple[int, str]]:
         """(index, source) of every record of that kind, in order."""
