@@ -74,8 +74,10 @@ def _lines(found: Proved) -> Iterator[str]:
             yield from (f"              {line}" for line in body_lines(record.body, tags))
         yield f"leaf        {record.leaf.hex()}"
         yield f"checkpoint  {record.origin}, size {record.checkpoint.size}, root {record.checkpoint.root.hex()}"
+        if found.witnesses:
+            yield f"witnessed   by {len(record.cosignatures)} of {found.witnesses}"
         for one in record.cosignatures:
-            yield f"witnessed   by {one.witness.name}, {utc(one.time)}"
+            yield f"            {one.witness.name}, {utc(one.time)}"
     if record is not None and anchored is not None:
         yield from _anchor(anchored)
         height, time = anchored.proven.height, anchored.proven.time
@@ -162,6 +164,7 @@ def _as_json(found: Proved) -> dict[str, object]:
         "logged_after": None if found.after is None else {"number": found.after.block, "time": found.after.time},
         "replayed": found.replayed,
         "keys": found.signers,
+        "witnesses": found.witnesses,
         "node": found.node or None,
         "checked": list(_checked(found)),
         "not_proved": list(_not_proved(found)),

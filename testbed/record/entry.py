@@ -53,14 +53,6 @@ def decode_entry(data: bytes) -> Entry:
     return Entry(_KINDS[kind], sys.intern(source), seq, commitment_)
 
 
-def peek_kind(data: bytes) -> int:
-    """The kind that stands in a leaf, unchecked: the byte behind those of the array and the version; -1 for no leaf.
-
-    For a look at many thousand entries of which few are wanted.
-    """
-    return data[2] if data[:2] == b"\x85\x01" and len(data) > 2 else -1
-
-
 def commitment(salt: bytes, body: bytes) -> bytes:
     """SHA-256(salt || body), 32 bytes; `salt` is exactly 16 bytes, so that the border cannot move."""
     if len(salt) != SALT_SIZE:

@@ -40,3 +40,8 @@ def seq_part(seq: int) -> bytes:
     if seq < 1 << 16:
         return _UINT16(0x19, seq, _BYTES_32)
     return _UINT32(0x1A, seq, _BYTES_32) if seq < 1 << 32 else _UINT64(0x1B, seq, _BYTES_32)
+
+
+def peek_kind(data: bytes) -> int:
+    """The kind that stands in a leaf, unchecked; -1 where it does not begin as a leaf does."""
+    return data[2] if data[:2] == KIND_HEADS[Kind.GENESIS][:2] and len(data) >= HEAD_SIZE else -1

@@ -14,7 +14,8 @@ from testbed.keys.tlog_proof import TlogProof, claimed_checkpoint
 from testbed.merkle.packed import Packed, PackedTree
 from testbed.merkle.tree import leaf_hash
 from testbed.record.bodies import decode_body
-from testbed.record.entry import decode_entry, peek_kind
+from testbed.record.entry import decode_entry
+from testbed.record.heads import COMMITMENT_SIZE, HEAD_SIZE, SEQ_END, peek_kind, seq_part, source_part
 from testbed.store.sqlite import LogStore
 
 
@@ -32,6 +33,7 @@ class ProofLog:
             self._kinds = bytearray()
             self._leaves = Packed(self._read(self.newest.size))
             self._check_root()
+            self._shown = (self.newest, self.note)
         except BaseException:
             self._store.close()
             raise
@@ -67,19 +69,33 @@ class ProofLog:
             raise self._stops(f"record {index} is not there")
         return row
 
+    def prefer(self, note: bytes) -> None:
+        """Prove under this checkpoint what it covers, where it is one of this very tree."""
+        try:
+            found = claimed_checkpoint(note)
+        except InvalidData:
+            return
+        if found.origin == self.origin and 0 < found.size <= self.size and self.tree.root(found.size) == found.root:
+            self._shown = (found, note)
+
+    def shown(self, index: int) -> tuple[Checkpoint, bytes]:
+        """The checkpoint under which a record is proved, and its signed note."""
+        return self._shown if index < self._shown[0].size else (self.newest, self.note)
+
     def prove(self, index: int) -> ProvedRecord:
-        """A record and its proof under the newest checkpoint; raises StoreError where the log is damaged there."""
+        """A record and its proof; raises StoreError where the log is damaged there."""
         row = self.row(index)
-        proof = TlogProof(index, tuple(self.tree.inclusion_path(index)), self.note)
+        checkpoint, note = self.shown(index)
+        proof = TlogProof(index, tuple(self.tree.inclusion_path(index, checkpoint.size)), note)
         return ProvedRecord(row.entry, None if row.body is None else row.salt, row.body, proof)
 
     def find(self, source: str, seq: int) -> int | None:
         """Index of a record by what its entry says, None where there is none."""
-        for index, data in enumerate(self._store.entries(self.size)):
-            entry = decode_entry(data)
-            if (entry.source, entry.seq) == (source, seq):
-                return index
-        return None
+        if not 0 <= seq < SEQ_END:
+            return None
+        wanted, of_entry = source_part(source) + seq_part(seq), slice(HEAD_SIZE, -COMMITMENT_SIZE)
+        entries = enumerate(self._store.entries(self.size))
+        return next((index for index, data in entries if data[of_entry] == wanted), None)
 
     def sources(self, kind: Kind) -> list[tuple[int, str]]:
         """(index, source) of every record of that kind, in order."""

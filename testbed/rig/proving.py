@@ -16,6 +16,7 @@ from testbed.record.bodies import decode_body
 from testbed.record.entry import decode_entry
 from testbed.record.schema import NO_SCHEMA, parameters_hash
 from testbed.rig.bench import RECEIPTS, Bench
+from testbed.rig.cosigned import Witnesses
 from testbed.rig.paths import Paths
 from testbed.rig.proof_log import ProofLog
 from testbed.rig.proof_words import commentary
@@ -29,9 +30,14 @@ _MOST_BETWEEN = 256
 
 
 class Prover:
-    """Proves records of one bench; each log is read once. Use it as a context manager."""
+    """Proves records of one bench; each log is read once. Use it as a context manager.
 
-    def __init__(self, bench: Bench) -> None:
+    witnesses: whose cosignatures are wanted; a record is proved under the newest checkpoint that a quorum cosigned, or
+    under the newest one where none of those covers it.
+    """
+
+    def __init__(self, bench: Bench, witnesses: Witnesses | None = None) -> None:
+        self._witnesses = witnesses
         self._bench = bench
         self._paths = Paths(bench.data)
         self._logs: dict[str, ProofLog] = {}
@@ -51,7 +57,10 @@ class Prover:
             raise UsageError(f"there is no log {origin!r}", f"there are {', '.join(names)}")
         if origin not in self._logs:
             path = self._paths.log(names[origin])
-            self._logs[origin] = self._stack.enter_context(ProofLog(origin, path))
+            log = self._logs[origin] = self._stack.enter_context(ProofLog(origin, path))
+            cosigned = None if self._witnesses is None else self._witnesses.newest(origin)
+            if cosigned is not None:
+                log.prefer(cosigned)
         return self._logs[origin]
 
     def find(self, source: str, seq: int, origin: str | None = None) -> tuple[str, int]:
@@ -141,12 +150,13 @@ class Prover:
                 return None, -1
             detail = f"{log.origin}: what was anchored at size {accepted.size} is not the log that stands here"
             raise StoreError(detail, "`testbed verify` says what was changed, and where")
+        sizes = sorted((accepted.size, log.shown(index)[0].size))
         anchor = ProvedAnchor(
             checkpoint=receipt.checkpoint,
             header=receipt.header,
             slot_proof=receipt.slot_proof,
             receipt_proof=receipt.receipt_proof,
-            path=tuple(log.tree.consistency_path(accepted.size)),
+            path=tuple(log.tree.consistency_path(*sizes)),
             entry=record.entry,
             salt=record.salt or b"",
             proof=record.proof,

@@ -42,7 +42,8 @@ class Proved:
 
     record: None where it does not prove itself; tags: what its values mean, empty where that is not proved;
     anchored: None where no anchor is shown; after: the block that its log knew before; replayed: a twin record that was
-    run again; signers: keys, as text, whose signatures it rests on; node: the one that was asked, "" where none was.
+    run again; signers: keys, as text, whose signatures it rests on; node: the one that was asked, "" where none was;
+    witnesses: how many are trusted.
     """
 
     claim: Claim
@@ -57,6 +58,7 @@ class Proved:
     replayed: bool = False
     signers: list[str] = field(default_factory=list)
     node: str = ""
+    witnesses: int = 0
 
 
 def check_evidence(
@@ -71,7 +73,7 @@ def check_evidence(
     A file that shows a record is GENUINE where everything in it holds, FALSIFIED where a part does not, INCONCLUSIVE
     where something is not there. One that claims a falsification is FALSIFIED where it proves it, else INCONCLUSIVE.
     """
-    result = Proved(file.claim, file.origin, file.index)
+    result = Proved(file.claim, file.origin, file.index, witnesses=len(witnesses))
     opener = Opener(trust.logs, witnesses)
     if file.fork is not None:
         _check_fork(file.origin, file.fork, opener, result)
