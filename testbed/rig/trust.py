@@ -85,6 +85,12 @@ class TrustedChain(Section):
     confirmations: int = Field(default=1, ge=1, le=10_000, description="a number of blocks, 1..10000")
 
 
+class TrustedFurtherChain(TrustedChain):
+    """[[further_chain]]: another chain that all logs are anchored on, by its name in the bench file."""
+
+    name: Slug
+
+
 class TrustedModel(Section):
     """[[model]]: hash: SHA-256 of the model's source; parameters: SHA-256 of its encoded parameters."""
 
@@ -122,6 +128,7 @@ class Trust(Section):
     root: TrustedRoot | None = None
     revoked: Several[RevokedKey] = ()
     chain: TrustedChain
+    further_chain: Several[TrustedFurtherChain] = ()
     model: Several[TrustedModel] = ()
     commands: Commands = Commands()
     limits: Limits
@@ -160,6 +167,8 @@ def render_trust(trust: Trust) -> str:
     blocks += [] if trust.root is None else [_block("[root]", _ROOT, trust.root)]
     blocks += [_block("[[revoked]]", _REVOKED if first else "", one) for first, one in _with_first(trust.revoked)]
     blocks.append(_block("[chain]", _CHAIN, trust.chain))
+    further = _with_first(trust.further_chain)
+    blocks += [_block("[[further_chain]]", _FURTHER if first else "", one) for first, one in further]
     blocks += [_block("[[model]]", _MODEL if first else "", model) for first, model in _with_first(trust.model)]
     blocks.append(_block("[commands]", _COMMANDS, trust.commands))
     blocks.append(_block("[limits]", _LIMITS, trust.limits))
@@ -190,6 +199,9 @@ _CHAIN = """\
 # The chain that anchors are on, by its id and the hash of its first block; the contract, by address and hash of its
 # code; and the one account whose anchors count. confirmations: blocks after which an anchor counts, its own included.
 """
+_FURTHER = (
+    "# Chains that all logs are anchored on as well. What one of them shows to be false counts as on the first.\n"
+)
 _MODEL = "# Models that a twin may run: SHA-256 of the source, and of the parameters.\n"
 _COMMANDS = """\
 # Set-points, modes and manual outputs: a change without a command in the operator's log is "unexplained".
@@ -241,6 +253,12 @@ def _cross(trust: Trust) -> Iterator[Problem]:
         yield from _follows(here, log, sources)
         yield from _reads(here, log)
     yield from _root_and_revoked(trust, origins)
+    chains: set[str] = set()
+    for position, further in enumerate(trust.further_chain):
+        if further.name in chains:
+            loc: Loc = ("further_chain", position, "name")
+            yield Problem(loc, f'"{further.name}" is there twice', "keep one [[further_chain]] for each chain")
+        chains.add(further.name)
     for role in ("operator", "receipts"):
         positions = [position for position, log in enumerate(trust.log) if log.role == role]
         if len(positions) > 1:
