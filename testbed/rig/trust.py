@@ -91,6 +91,17 @@ class TrustedFurtherChain(TrustedChain):
     name: Slug
 
 
+class Submitter(Section):
+    """[[submitter]]: from `size` on another account anchors this log; what the one before it anchored beyond that
+    counts no longer. chain: name of a further chain, "" for the first one.
+    """
+
+    origin: Origin
+    size: int = Field(ge=0, lt=2**63, description="a number of records, 0 or more")
+    address: Address
+    chain: str = Field(default="", pattern=r"^[a-z0-9-]{0,40}$", description="the name of a further chain in quotes")
+
+
 class TrustedModel(Section):
     """[[model]]: hash: SHA-256 of the model's source; parameters: SHA-256 of its encoded parameters."""
 
@@ -129,6 +140,7 @@ class Trust(Section):
     revoked: Several[RevokedKey] = ()
     chain: TrustedChain
     further_chain: Several[TrustedFurtherChain] = ()
+    submitter: Several[Submitter] = ()
     model: Several[TrustedModel] = ()
     commands: Commands = Commands()
     limits: Limits
@@ -169,6 +181,7 @@ def render_trust(trust: Trust) -> str:
     blocks.append(_block("[chain]", _CHAIN, trust.chain))
     further = _with_first(trust.further_chain)
     blocks += [_block("[[further_chain]]", _FURTHER if first else "", one) for first, one in further]
+    blocks += [_block("[[submitter]]", _SUBMITTER if first else "", s) for first, s in _with_first(trust.submitter)]
     blocks += [_block("[[model]]", _MODEL if first else "", model) for first, model in _with_first(trust.model)]
     blocks.append(_block("[commands]", _COMMANDS, trust.commands))
     blocks.append(_block("[limits]", _LIMITS, trust.limits))
@@ -202,6 +215,7 @@ _CHAIN = """\
 _FURTHER = (
     "# Chains that all logs are anchored on as well. What one of them shows to be false counts as on the first.\n"
 )
+_SUBMITTER = "# Accounts that anchor in the place of the one above, whose key was stolen: each a log, from a size on.\n"
 _MODEL = "# Models that a twin may run: SHA-256 of the source, and of the parameters.\n"
 _COMMANDS = """\
 # Set-points, modes and manual outputs: a change without a command in the operator's log is "unexplained".
@@ -259,6 +273,14 @@ def _cross(trust: Trust) -> Iterator[Problem]:
             loc: Loc = ("further_chain", position, "name")
             yield Problem(loc, f'"{further.name}" is there twice', "keep one [[further_chain]] for each chain")
         chains.add(further.name)
+    for position, one in enumerate(trust.submitter):
+        submitter: Loc = ("submitter", position)
+        if one.origin not in origins:
+            yield Problem(
+                (*submitter, "origin"), f'there is no log "{one.origin}"', unknown(one.origin, sorted(origins))
+            )
+        if one.chain and one.chain not in chains:
+            yield Problem((*submitter, "chain"), f'there is no chain "{one.chain}"', unknown(one.chain, sorted(chains)))
     for role in ("operator", "receipts"):
         positions = [position for position, log in enumerate(trust.log) if log.role == role]
         if len(positions) > 1:

@@ -25,7 +25,7 @@ def check_receipts(
     keys: Mapping[str, LogKeys],
     accepted: Accepted | None,
     chain: ChainEvidence | None,
-    slot_of: Callable[[str], bytes],
+    slot_of: Callable[[str, int], bytes],
     *,
     settled: bool,
 ) -> tuple[list[Finding], list[ProvenReceipt]]:
@@ -95,10 +95,10 @@ def _proved_by_journal(
 
 
 def _prove(
-    body: AnchorReceipt, trusted: TrustedChain, keys: Mapping[str, LogKeys], slot_of: Callable[[str], bytes]
+    body: AnchorReceipt, trusted: TrustedChain, keys: Mapping[str, LogKeys], slot_of: Callable[[str, int], bytes]
 ) -> ProvenReceipt:
     checkpoint = open_checkpoint(body.checkpoint, keys[body.origin], body.origin)
-    slot = slot_of(body.origin)
+    slot = slot_of(body.origin, checkpoint.size)
     return check_receipt(body, trusted.contract, slot, trusted.code_hash, checkpoint.size, checkpoint.root)
 
 

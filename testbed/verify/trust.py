@@ -3,6 +3,7 @@
 from dataclasses import dataclass
 from enum import Enum
 
+from testbed.chain.registry import log_id, slot_key
 from testbed.keys.ed25519 import VerifierKey
 from testbed.keys.log_keys import Revoked
 
@@ -58,8 +59,22 @@ class Agreement:
 
 
 @dataclass(frozen=True, slots=True)
+class TrustedSubmitter:
+    """Another account that anchors a log: what is larger than `size`. Of what the one before it anchored beyond that,
+    nothing counts.
+    """
+
+    origin: str
+    size: int
+    address: str
+
+
+@dataclass(frozen=True, slots=True)
 class TrustedChain:
-    """The chain and the contract: hashes are 32 bytes, addresses checksummed text."""
+    """The chain and the contract: hashes are 32 bytes, addresses checksummed text.
+
+    successors: of the submitter, whose key was stolen, log by log.
+    """
 
     chain_id: int
     genesis: bytes
@@ -67,6 +82,37 @@ class TrustedChain:
     code_hash: bytes
     submitter: str
     confirmations: int = 1
+    successors: tuple[TrustedSubmitter, ...] = ()
+
+    def account(self, origin: str, size: int) -> str:
+        """Who may anchor `size` records of a log."""
+        before = [one for one in self.successors if one.origin == origin and one.size < size]
+        return max(before, key=lambda one: one.size).address if before else self.submitter
+
+    def newest_account(self, origin: str) -> str:
+        """Who may anchor more of a log."""
+        return self.account(origin, 1 << 64)
+
+    @property
+    def accounts(self) -> frozenset[str]:
+        """Every account that may have anchored anything, in lower case."""
+        return frozenset(address.lower() for address in (self.submitter, *(one.address for one in self.successors)))
+
+    def slot(self, origin: str, size: int) -> bytes:
+        """The contract's storage slot of a log, under the account that may anchor that size."""
+        return slot_key(log_id(self.account(origin, size), origin))
+
+    def newest_slot(self, origin: str) -> bytes:
+        """The slot of a log that is written now."""
+        return slot_key(log_id(self.newest_account(origin), origin))
+
+
+@dataclass(frozen=True, slots=True)
+class FurtherChain:
+    """Another chain that all logs are anchored on, by its name in the bench file."""
+
+    name: str
+    chain: TrustedChain
 
 
 @dataclass(frozen=True, slots=True)
@@ -97,3 +143,4 @@ class Trust:
     agreement: Agreement = Agreement()
     root: VerifierKey | None = None
     revoked: tuple[Revoked, ...] = ()
+    further: tuple[FurtherChain, ...] = ()
