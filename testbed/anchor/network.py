@@ -200,7 +200,11 @@ class NetworkSender(Sender):
         return None
 
     async def _is_taken(self, step: Step) -> bool:
-        """Whether another transaction of the account has the step's nonce, in a block that is deep enough."""
+        """Whether another transaction of the account has the step's nonce, in a block that is deep enough.
+
+        A node that merely does not show the receipt would say so as well, so the contract has to show by a proof that
+        it holds there what it held before the step.
+        """
         account, nonce = self.journal.head.submitter, read_transaction(step.sent).nonce
         if await self._node.nonce(account) <= nonce:
             return False
@@ -208,7 +212,23 @@ class NetworkSender(Sender):
         if deep < 0 or await self._node.nonce(account, deep) <= nonce:
             return False
         # Asked once more: it may have been mined between the two questions.
-        return await self._receipt(step) is None
+        return await self._receipt(step) is None and await self._had_no_effect(step, deep)
+
+    async def _had_no_effect(self, step: Step, height: int) -> bool:
+        head, anchored = self.journal.head, step.intent.anchored
+        if anchored is None:
+            return not await self._node.code(head.contract)
+        before = bytes(32)
+        if anchored.old_size:
+            before = commitment(anchored.old_size, anchored.old_root, anchored.old_time)
+        slot, block = slot_key(log_id(head.submitter, anchored.origin)), await self._node.block(height)
+        if block is None:
+            return False
+        try:
+            proof = await self._node.proof(head.contract, slot, hex(height))
+            return verify_slot(header_fields(block.header_rlp), head.contract, slot, proof).value == before
+        except (Rejected, InvalidData):
+            return False
 
     async def _keep_alive(self, step: Step) -> Step:
         """Send what the node does not know (any more), or raise the fee of what waits for too long."""
