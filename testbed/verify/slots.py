@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 
-from testbed.chain.proofs import verify_slot
+from testbed.chain.proofs import Header, ProvenSlot, verify_absent, verify_slot
 from testbed.chain.registry import commitment
 from testbed.chain.steps import Step
 from testbed.core.errors import InvalidData
@@ -71,12 +71,22 @@ def _proved(trusted: TrustedChain, chain: ChainEvidence) -> tuple[dict[str, byte
         return slots, code_hash, "the node does not show its newest block twice"
     for origin, proof in chain.proofs.items():
         try:
-            proven = verify_slot(header, trusted.contract, trusted.newest_slot(origin), proof)
+            proven = _proved_slot(header, trusted.contract, trusted.newest_slot(origin), proof)
         except InvalidData as error:
             unknown = f"the node does not prove what the contract holds of {origin}: {error}"
             continue
-        slots[origin], code_hash = proven.value, proven.code_hash
+        slots[origin] = bytes(32) if proven is None else proven.value
+        code_hash = None if proven is None else proven.code_hash
     return slots, code_hash, unknown
+
+
+def _proved_slot(header: Header, contract: str, slot: bytes, proof: bytes) -> ProvenSlot | None:
+    """What is proved of a slot; None where no contract stands there, which is proved as well. Raises InvalidData."""
+    try:
+        return verify_slot(header, contract, slot, proof)
+    except InvalidData:
+        verify_absent(header, contract, proof)
+        return None
 
 
 def _open(what: What, layer: Layer, where: str, detail: str) -> Finding:
