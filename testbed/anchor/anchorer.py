@@ -76,7 +76,8 @@ class Anchorer:
         for log in self._logs:
             # A commit may hold more records than a batch; then its own checkpoint is the next there is.
             head = self._head(log)
-            found = log.store.latest_checkpoint(head.size + self._policy.every)
+            floor = self._submitter.journal.reached.floors.get(log.origin, 0)
+            found = log.store.latest_checkpoint(max(head.size, floor) + self._policy.every)
             if found is None or found[0] <= head.size:
                 found = log.store.next_checkpoint(head.size)
             await self._anchor(log, found)

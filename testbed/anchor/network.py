@@ -205,7 +205,7 @@ class NetworkSender(Sender):
         A node that merely does not show the receipt would say so as well, so the contract has to show by a proof that
         it holds there what it held before the step.
         """
-        account, nonce = self.journal.head.submitter, read_transaction(step.sent).nonce
+        account, nonce = self.journal.reached.submitter, read_transaction(step.sent).nonce
         if await self._node.nonce(account) <= nonce:
             return False
         deep = await self._node.height() - self.journal.head.confirmations + 1
@@ -221,7 +221,7 @@ class NetworkSender(Sender):
         before = bytes(32)
         if anchored.old_size:
             before = commitment(anchored.old_size, anchored.old_root, anchored.old_time)
-        slot, block = slot_key(log_id(head.submitter, anchored.origin)), await self._node.block(height)
+        slot, block = slot_key(log_id(self.journal.reached.submitter, anchored.origin)), await self._node.block(height)
         if block is None:
             return False
         try:
@@ -259,7 +259,7 @@ class NetworkSender(Sender):
                 return
             said = error.problem.lower()
             if "insufficient funds" in said:
-                mend = f"send ether to {self.journal.head.submitter}, the account of the anchor"
+                mend = f"send ether to {self.journal.reached.submitter}, the account of the anchor"
                 raise NodeUnreachable(
                     f"{self._node.url}: the anchor's account cannot pay: {error.problem}", mend
                 ) from error
@@ -282,10 +282,10 @@ class NetworkSender(Sender):
         gas = least.gas
         if data:
             try:
-                gas = max(gas, await self._node.estimate(self.journal.head.submitter, to, data) * 5 // 4)
+                gas = max(gas, await self._node.estimate(self.journal.reached.submitter, to, data) * 5 // 4)
             except Rejected as error:
                 if "insufficient funds" in error.problem.lower():
-                    mend = f"send ether to {self.journal.head.submitter}, the account of the anchor"
+                    mend = f"send ether to {self.journal.reached.submitter}, the account of the anchor"
                     raise NodeUnreachable(f"{self._node.url}: {error.problem}", mend) from error
         return Fees(gas, min(2 * base + tip, most), tip)
 
@@ -326,7 +326,7 @@ class NetworkSender(Sender):
         if anchored is None:
             return None
         head = self.journal.head
-        slot = slot_key(log_id(head.submitter, anchored.origin))
+        slot = slot_key(log_id(self.journal.reached.submitter, anchored.origin))
         try:
             proof = await self._node.proof(head.contract, slot, hex(block.number))
             proven = verify_slot(header_fields(block.header_rlp), head.contract, slot, proof)

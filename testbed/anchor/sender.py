@@ -57,12 +57,12 @@ class Sender(ABC):
         call = AnchorCall(origin, old.size, old.root, old.time, size, root, tuple(proof))
         calldata = anchor_calldata(call)
         try:
-            await self._node.simulate(head.submitter, head.contract, calldata)
+            await self._node.simulate(self.journal.reached.submitter, head.contract, calldata)
         except Reverted as error:
             raise Rejected(
                 f"the contract refuses size {size} of {origin}: {explain(error.data)}", "run `testbed verify`"
             ) from error
-        nonce = await self._node.nonce(head.submitter)
+        nonce = await self._node.nonce(self.journal.reached.submitter)
         fees = await self._fees(ANCHOR_FEES, head.contract, calldata)
         raw = anchor_transaction(self._key, head.chain_id, nonce, head.contract, call, fees)
         return await self._submit(raw, Anchoring(origin, old.size, old.root, old.time, size, root, note))
@@ -70,7 +70,7 @@ class Sender(ABC):
     async def _deploy(self, artifact: Artifact, fees: Fees) -> None:
         """The journal's first step. Raises ChainError where the contract would stand at another address."""
         head = self.journal.head
-        nonce = await self._node.nonce(head.submitter)
+        nonce = await self._node.nonce(self.journal.reached.submitter)
         if contract_address(head.submitter, nonce) != head.contract:
             raise self._foreign(
                 f"at {head.contract} stands no contract, and the submitter's nonce is {nonce} already, so it would be"

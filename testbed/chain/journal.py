@@ -24,6 +24,7 @@ from testbed.chain.steps import (
     Reorganised,
     Settled,
     Step,
+    Successor,
     Version,
     decode_line,
     encode_line,
@@ -139,7 +140,7 @@ class Journal:
         self._append(mined)
         failpoints.reached("mined", failpoints.AFTER, mined.number)
 
-    def note(self, line: Version | Dropped | Settled | Reorganised) -> None:
+    def note(self, line: Version | Dropped | Settled | Reorganised | Successor) -> None:
         """Append what only a network of others makes necessary; on disk when this returns. Raises StoreError."""
         self._append(line)
 

@@ -124,6 +124,15 @@ class Reorganised:
 
 
 @dataclass(frozen=True, slots=True)
+class Successor:
+    """From here on another account submits, on a network of others: the contract has other slots for it, which are
+    empty. Steps that were open are never mined.
+    """
+
+    submitter: str
+
+
+@dataclass(frozen=True, slots=True)
 class Step:
     """One block: what was meant, and what came of it; `mined` is None while that is open.
 
@@ -171,7 +180,7 @@ class Step:
         return self.anchors and self.mined is not None and self.mined.slot_proof is not None
 
 
-Line = Head | Intent | Mined | Version | Dropped | Settled | Reorganised
+Line = Head | Intent | Mined | Version | Dropped | Settled | Reorganised | Successor
 
 
 def encode_line(line: Line) -> bytes:
@@ -217,6 +226,8 @@ def encode_line(line: Line) -> bytes:
             document = {"type": "dropped", "number": line.number}
         case Settled():
             document = {"type": "settled", "number": line.number}
+        case Successor():
+            document = {"type": "successor", "submitter": line.submitter}
         case Reorganised():
             block_hash = None if line.block_hash is None else line.block_hash.hex()
             document = {
@@ -276,6 +287,8 @@ def decode_line(data: bytes) -> Line:
             line = Dropped(fields.number("number"))
         case "settled":
             line = Settled(fields.number("number"))
+        case "successor":
+            line = Successor(fields.text("submitter"))
         case "reorganised":
             line = Reorganised(
                 number=fields.number("number"),

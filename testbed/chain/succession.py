@@ -11,10 +11,10 @@ from eth_utils.crypto import keccak
 
 from testbed.chain.proofs import header_fields
 from testbed.chain.registry import read_transaction
-from testbed.chain.steps import Dropped, Head, Intent, Mined, Reorganised, Settled, Step, Version
+from testbed.chain.steps import Dropped, Head, Intent, Mined, Reorganised, Settled, Step, Successor, Version
 from testbed.core.errors import InvalidData
 
-StepLine = Intent | Mined | Version | Dropped | Settled | Reorganised
+StepLine = Intent | Mined | Version | Dropped | Settled | Reorganised | Successor
 """Any line behind the head."""
 
 
@@ -54,7 +54,8 @@ class Reached:
     """How far a journal has come.
 
     steps: how many; last: the last one; settled: what those come to that are settled, and how many they are; recent:
-    those that are not, in their order.
+    those that are not, in their order; succeeded_by: the account that took the place of the head's, None for none;
+    floors: by origin, the size that the one before it had anchored, below which the new one does not begin.
     """
 
     head: Head
@@ -62,11 +63,18 @@ class Reached:
     last: Step | None = None
     settled: Sums = field(default_factory=Sums)
     recent: list[Step] = field(default_factory=list)
+    succeeded_by: str | None = None
+    floors: dict[str, int] = field(default_factory=dict)
     _all: Sums | None = field(default=None, compare=False, repr=False)
 
     @property
     def settled_steps(self) -> int:
         return self.steps - len(self.recent)
+
+    @property
+    def submitter(self) -> str:
+        """The account that submits now."""
+        return self.succeeded_by or self.head.submitter
 
     @property
     def open(self) -> Step | None:
@@ -102,6 +110,13 @@ class Reached:
                 self.steps += 1
             case Settled():
                 return list(self._settle(line.number))
+            case Successor():
+                self.recent = [replace(step, dropped=True) for step in self.recent]
+                settled = list(self._settle(self.steps))
+                self.floors |= {origin: head.size for origin, head in self.settled.heads.items()}
+                self.settled.heads.clear()
+                self._all, self.succeeded_by = None, line.submitter
+                return settled
             case Reorganised():
                 first = line.number - self.settled_steps
                 self.recent[first:] = [
@@ -142,6 +157,10 @@ class Reached:
             case Settled():
                 self._check_foreign(line)
                 self._check_settles(line)
+            case Successor():
+                self._check_foreign(line)
+                if any(step.mined is not None for step in self.recent):
+                    raise InvalidData("another account takes over, and there are blocks that are not settled")
             case Reorganised():
                 self._check_foreign(line)
                 self._check_reorganised(line)

@@ -8,7 +8,9 @@ from testbed.chain.rpc import Node
 from testbed.chain.steps import Head
 from testbed.core.clock import Clock
 from testbed.core.errors import UsageError
+from testbed.keys.files import read_secret
 from testbed.rig.bench_file import Chain, FurtherChain
+from testbed.rig.paths import Paths
 
 
 async def network_head(chain: Chain | FurtherChain, file: str, submitter: str) -> Head:
@@ -29,6 +31,12 @@ async def network_head(chain: Chain | FurtherChain, file: str, submitter: str) -
         else:
             contract = contract_address(submitter, await node.nonce(submitter))
     return Head(chain_id, genesis.hash, None, (), submitter, contract, chain.confirmations)
+
+
+def submitter_secret(paths: Paths, chain: str) -> bytes:
+    """The key of the account that submits on a chain: a further one's name, "" for the first."""
+    taken_over = paths.submitter_key(chain)
+    return read_secret(taken_over if taken_over.exists() else paths.key("anchor"))
 
 
 def network_sender(

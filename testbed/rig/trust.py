@@ -193,6 +193,11 @@ def model_table(model: TrustedModel) -> str:
     return _block("[[model]]", "", model).rstrip("\n")
 
 
+def submitter_table(submitter: Submitter) -> str:
+    """The table of one account that took over."""
+    return _block("[[submitter]]", "", submitter).rstrip("\n")
+
+
 _HEAD = """\
 # What the auditor trusts. Nothing in it is secret, and nothing in it may come from the evidence that it judges:
 # keep it where the people who run the bench cannot change it.

@@ -106,7 +106,7 @@ def _check_blocks(
             return 0
         result.findings.append(Finding(What.REWRITTEN, Layer.CHAIN, "block 0", detail))
         return 0
-    for held, (mined, _, settled) in enumerate(proven):
+    for held, (mined, _, settled, _) in enumerate(proven):
         found = chain.blocks.get(mined.height)
         # A block above that one was read later, as receipts and beacons name it: a node that is built again has got
         # there meanwhile, and its slots were read before.

@@ -25,14 +25,17 @@ def check_slots(
     if code_hash is not None and code_hash != trusted.code_hash:
         detail = f"the code at {trusted.contract} hashes to {code_hash.hex()}, not to what is trusted"
         findings.append(Finding(What.SUBSTITUTED, Layer.ANCHOR, f"contract {trusted.contract}", detail))
-    last = {one.anchoring.origin: (one.mined, one.anchoring) for one in journal.proven if one.anchoring is not None}
+    # Of an account that another one follows the slot is not looked at any more.
+    last = {
+        one.anchoring.origin: (one.mined, one.anchoring)
+        for one in journal.proven
+        if one.anchoring is not None and one.sender.lower() == trusted.newest_account(one.anchoring.origin).lower()
+    }
     newest = {
         step.intent.anchored.origin: step for step in steps if step.intent.anchored is not None and not step.dropped
     }
     for origin, found in slots.items():
         mined, anchoring = last.get(origin, (None, None))
-        if anchoring is not None and trusted.account(origin, anchoring.size) != trusted.newest_account(origin):
-            mined, anchoring = None, None  # accepted of an account whose slot is another one, and counts no longer
         right = bytes(32)
         if mined is not None and anchoring is not None:
             right = commitment(anchoring.size, anchoring.root, mined.timestamp)

@@ -10,15 +10,18 @@ from testbed.chain.registry import commitment, decode_anchor, read_transaction
 from testbed.chain.steps import Anchoring, Mined, Step
 from testbed.core.errors import InvalidData
 from testbed.core.finding import Finding, Layer, What
-from testbed.verify.trust import TrustedChain
+from testbed.verify.trust import TrustedChain, slot_of
 
 
 class Proven(NamedTuple):
-    """A mined step whose proofs hold. settled: by the journal's word its block is not taken back any more."""
+    """A mined step whose proofs hold. settled: by the journal's word its block is not taken back any more; sender: the
+    account that sent it.
+    """
 
     mined: Mined
     anchoring: Anchoring | None
     settled: bool
+    sender: str
 
 
 @dataclass(slots=True)
@@ -51,8 +54,8 @@ def check_steps(trusted: TrustedChain, steps: Sequence[Step], *, own_node: bool)
         try:
             _check_claims(step, step.mined, own_node=own_node)
             if step.mined.succeeded:
-                _prove(trusted, step, step.mined, own_node=own_node)
-                result.proven.append(Proven(step.mined, anchoring, step.settled))
+                sender = _prove(trusted, step, step.mined, own_node=own_node)
+                result.proven.append(Proven(step.mined, anchoring, step.settled, sender))
         except InvalidData as error:
             where = f"step {step.intent.number} of the journal, block {step.mined.height}"
             result.findings.append(Finding(What.SUBSTITUTED, Layer.ANCHOR, where, f"its proofs do not hold: {error}"))
@@ -81,8 +84,8 @@ def _check_claims(step: Step, mined: Mined, *, own_node: bool) -> None:
             raise InvalidData("the receipt names other gas")
 
 
-def _prove(trusted: TrustedChain, step: Step, mined: Mined, *, own_node: bool) -> None:
-    """Raises InvalidData unless header, transaction, receipt and slot of a step belong together.
+def _prove(trusted: TrustedChain, step: Step, mined: Mined, *, own_node: bool) -> str:
+    """Who sent it. Raises InvalidData unless header, transaction, receipt and slot of a step belong together.
 
     Where others send as well, header and slot speak.
     """
@@ -90,14 +93,16 @@ def _prove(trusted: TrustedChain, step: Step, mined: Mined, *, own_node: bool) -
     if header.hash != mined.block_hash or header.number != mined.height or header.timestamp != mined.timestamp:
         raise InvalidData("the header is not that of the block")
     anchoring, transaction = step.intent.anchored, read_transaction(step.sent)
-    right = trusted.accounts if anchoring is None else {trusted.account(anchoring.origin, anchoring.size).lower()}
+    right = trusted.everybody
+    if anchoring is not None:
+        right = frozenset(one.lower() for one in trusted.accounts(anchoring.origin, anchoring.size))
     if transaction.hash != mined.tx_hash or transaction.sender.lower() not in right:
         raise InvalidData("the transaction is not the submitter's")
     if own_node:
         verify_transaction(header, step.sent)
         verify_receipt(header, mined.receipt)
     if anchoring is None:
-        return
+        return transaction.sender
     call = decode_anchor(transaction.data)
     if (call.origin, call.size, call.root) != (anchoring.origin, anchoring.size, anchoring.root):
         raise InvalidData("the transaction anchors something else")
@@ -105,9 +110,10 @@ def _prove(trusted: TrustedChain, step: Step, mined: Mined, *, own_node: bool) -
         raise InvalidData("the transaction goes to another contract")
     if mined.slot_proof is None:
         raise InvalidData("there is no proof of the slot")
-    slot = trusted.slot(anchoring.origin, anchoring.size)
+    slot = slot_of(transaction.sender, anchoring.origin)
     proof = verify_slot(header, trusted.contract, slot, mined.slot_proof)
     if proof.value != commitment(anchoring.size, anchoring.root, header.timestamp):
         raise InvalidData("the slot under the header holds something else")
     if proof.code_hash != trusted.code_hash:
         raise InvalidData("the contract under the header has other code")
+    return transaction.sender

@@ -60,9 +60,7 @@ class Agreement:
 
 @dataclass(frozen=True, slots=True)
 class TrustedSubmitter:
-    """Another account that anchors a log: what is larger than `size`. Of what the one before it anchored beyond that,
-    nothing counts.
-    """
+    """Another account that anchors a log, from `size` on; what the one before it anchored beyond that is void."""
 
     origin: str
     size: int
@@ -84,27 +82,38 @@ class TrustedChain:
     confirmations: int = 1
     successors: tuple[TrustedSubmitter, ...] = ()
 
-    def account(self, origin: str, size: int) -> str:
-        """Who may anchor `size` records of a log."""
-        before = [one for one in self.successors if one.origin == origin and one.size < size]
-        return max(before, key=lambda one: one.size).address if before else self.submitter
+    def accounts(self, origin: str, size: int) -> tuple[str, ...]:
+        """Who may have anchored `size` records of a log: one account, or two where one took over at that very size."""
+        line = self._line(origin)
+        ends = [start for start, _ in line[1:]] + [1 << 64]
+        return tuple(address for (start, address), end in zip(line, ends, strict=True) if start <= size <= end)
 
     def newest_account(self, origin: str) -> str:
         """Who may anchor more of a log."""
-        return self.account(origin, 1 << 64)
+        return self._line(origin)[-1][1]
 
     @property
-    def accounts(self) -> frozenset[str]:
+    def everybody(self) -> frozenset[str]:
         """Every account that may have anchored anything, in lower case."""
         return frozenset(address.lower() for address in (self.submitter, *(one.address for one in self.successors)))
 
-    def slot(self, origin: str, size: int) -> bytes:
-        """The contract's storage slot of a log, under the account that may anchor that size."""
-        return slot_key(log_id(self.account(origin, size), origin))
-
     def newest_slot(self, origin: str) -> bytes:
-        """The slot of a log that is written now."""
-        return slot_key(log_id(self.newest_account(origin), origin))
+        """The contract's storage slot of a log that is written now."""
+        return slot_of(self.newest_account(origin), origin)
+
+    def slots(self, origin: str, size: int) -> tuple[bytes, ...]:
+        """The slots that may hold that size of a log."""
+        return tuple(slot_of(account, origin) for account in self.accounts(origin, size))
+
+    def _line(self, origin: str) -> list[tuple[int, str]]:
+        """(size from which on, account), rising."""
+        after = sorted((one.size, one.address) for one in self.successors if one.origin == origin)
+        return [(0, self.submitter), *after]
+
+
+def slot_of(account: str, origin: str) -> bytes:
+    """Storage slot of an account's log."""
+    return slot_key(log_id(account, origin))
 
 
 @dataclass(frozen=True, slots=True)

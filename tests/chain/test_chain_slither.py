@@ -22,8 +22,8 @@ def test_every_finding_is_answered_and_every_answer_has_its_finding(tmp_path: Pa
         (tmp_path / name).symlink_to(CONTRACTS / name)
     report = tmp_path / "slither.json"
     command = ("slither", ".", "--json", str(report))
-    environment = {**os.environ, "PATH": os.pathsep.join(path)}
-    done = subprocess.run(command, cwd=tmp_path, env=environment, capture_output=True, text=True, check=False)
+    variables = {**os.environ, "PATH": os.pathsep.join(path)}
+    done = subprocess.run(command, cwd=tmp_path, env=variables, capture_output=True, text=True, check=False)
     assert report.is_file(), done.stderr
     document = json.loads(report.read_text(encoding="utf-8"))
     assert document["success"], document["error"]

@@ -1,6 +1,7 @@
 """Chains of others under whole benches: several benches in one contract, and a further chain that bears witness."""
 
 import asyncio
+import hashlib
 import json
 import shutil
 import subprocess
@@ -12,20 +13,26 @@ import pytest
 import pytest_asyncio
 
 from testbed.chain.reading import read_journal
-from testbed.chain.registry import address_of
+from testbed.chain.registry import AnchorCall, address_of, anchor_transaction, read_transaction
 from testbed.chain.rpc import Node
+from testbed.chain.steps import Step
 from testbed.core.clock import VirtualClock
-from testbed.core.entropy import SeededEntropy
+from testbed.core.entropy import SeededEntropy, SystemEntropy
 from testbed.core.errors import UsageError
 from testbed.core.finding import Layer, Verdict, What
+from testbed.keys.files import read_secret
+from testbed.merkle.tree import Tree, leaf_hash
 from testbed.rig.auditing import audit
 from testbed.rig.bench import Bench, load_bench
 from testbed.rig.default import default_text
+from testbed.rig.handing_over import hand_over
 from testbed.rig.initialize import initialize
 from testbed.rig.lies import meddler_of
 from testbed.rig.lockstep import START_NS, simulate
 from testbed.rig.paths import Paths
-from testbed.rig.trust import load_trust
+from testbed.rig.roles.anchor import AnchorRole
+from testbed.rig.trust import load_trust, submitter_table
+from testbed.store.sqlite import LogStore
 from tests.anchor.others import network
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")
@@ -50,7 +57,7 @@ async def fund(url: str, *seeds: int) -> None:
 
 def bench_on(folder: Path, name: str, url: str, more: str = "", further: str = "") -> Bench:
     """A water cell of that name whose chain is the one at `url`, or whose further chain is."""
-    text = default_text().replace('name = "water-cell"\n', f'name = "{name}"\n', 1).replace("every = 256", "every = 64")
+    text = default_text().replace('name = "water-cell"', f'name = "{name}"', 1).replace("every = 256", "every = 64")
     head, _, tail = text.partition("[chain]\n")
     own, end, rest = tail.partition("\n\n")
     if url:
@@ -194,3 +201,86 @@ async def test_the_trust_file_reads_back_with_further_chains(witnessed: Bench) -
     assert [one.name for one in trust.further_chain] == ["public"]
     assert trust.further_chain[0].submitter == trust.chain.submitter
     assert json.loads(trust.model_dump_json())["further_chain"][0]["confirmations"] == 2
+
+
+async def steal(bench: Bench, seed: int, url: str, origin: str) -> None:
+    """Somebody who has the submitter's key anchors something else behind the log's last anchor."""
+    journal = read_journal(Paths(bench.data).journal)
+    last = [step for step in journal.steps if step.anchors and step.intent.anchored and step.mined][::-1]
+    anchored, mined = next(
+        (step.intent.anchored, step.mined)
+        for step in last
+        if step.intent.anchored and step.intent.anchored.origin == origin
+    )
+    assert anchored is not None
+    assert mined is not None
+    log = LogStore.read(Paths(bench.data).log(origin.partition("/")[2]))
+    tree = Tree(leaf_hash(row.entry) for row in log.rows(0, anchored.size))
+    log.close()
+    for number in range(3):
+        tree.append(hashlib.sha256(bytes([number])).digest())
+    path = tuple(tree.consistency_path(anchored.size, tree.size))
+    call = AnchorCall(origin, anchored.size, anchored.root, mined.timestamp, tree.size, tree.root(), path)
+    key = SeededEntropy(seed, "keys").take(32)
+    async with Node(url) as node:
+        nonce = await node.nonce(address_of(key))
+        raw = anchor_transaction(key, CHAIN_ID, nonce, journal.head.contract, call)
+        assert (await node.wait_for_receipt(await node.send(raw))).succeeded
+
+
+async def test_after_a_stolen_key_another_account_goes_on(url: str, tmp_path: Path) -> None:
+    await fund(url, 21)
+    bench = bench_on(tmp_path / "bench", "cell-stolen", url)
+    await simulate(bench, SCANS, 21)
+    origin = bench.origin(bench.gateway.name)
+    before = (await audit(bench, bench.trust_file)).report
+    assert before.verdict is Verdict.GENUINE
+    await steal(bench, 21, url, origin)
+    report = (await audit(bench, bench.trust_file)).report
+    (finding,) = report.findings
+    assert (finding.what, finding.layer, finding.origin) == (What.SUBSTITUTED, Layer.ANCHOR, origin)
+    assert report.verdict is Verdict.FALSIFIED
+    # What was anchored before stays proved, and is listed.
+    assert [(one.confirmed, one.genuine) for one in report.standings] == [
+        (one.confirmed, one.genuine) for one in before.standings
+    ]
+
+    done = hand_over(bench, "", SystemEntropy())
+    trusted = bench.trust_file.read_text(encoding="utf-8")
+    bench.trust_file.write_text(trusted + "\n".join(map(submitter_table, done.tables)) + "\n", encoding="utf-8")
+    async with Node(url) as node:
+        await node.call("anvil_setBalance", done.account, hex(10**18))
+    clock = VirtualClock(START_NS + 3600 * 10**9)
+    anchor = AnchorRole(bench, clock, SeededEntropy(5, "receipts"), url, simulated=True)
+    await anchor.start()
+    await anchor.stop()
+    assert any(step.intent.anchored and step.intent.anchored.old_size == 0 for step in newest_steps(bench))
+    report = (await audit(bench, bench.trust_file)).report
+    assert (report.verdict, report.findings) == (Verdict.GENUINE, ())
+    assert all(one.confirmed for one in report.standings)
+
+    # Nothing that the old key does counts any more, in either direction.
+    journal = Paths(bench.data).journal
+    lines = journal.read_bytes().splitlines(keepends=True)
+    cut = next(place for place, line in enumerate(lines) if b'"type":"successor"' in line)
+    journal.write_bytes(b"".join(lines[:cut]))
+    report = (await audit(bench, bench.trust_file)).report
+    assert {one.what for one in report.findings if one.verdict is Verdict.FALSIFIED} >= {What.SUBSTITUTED}
+
+
+def newest_steps(bench: Bench) -> list[Step]:
+    """What the new account did."""
+    steps = read_journal(Paths(bench.data).journal).steps
+    return [step for step in steps if read_transaction(step.sent).sender == step_account(bench)]
+
+
+def step_account(bench: Bench) -> str:
+    return address_of(read_secret(Paths(bench.data).submitter_key("")))
+
+
+async def test_a_chain_of_the_benchs_own_is_handed_to_nobody(witnessed: Bench) -> None:
+    with pytest.raises(UsageError, match="no other can take over") as caught:
+        hand_over(witnessed, "", SystemEntropy())
+    assert caught.value.mend
+    with pytest.raises(UsageError, match=r"there is no \[\[further_chain\]\]"):
+        hand_over(witnessed, "publik", SystemEntropy())

@@ -47,9 +47,9 @@ class Judge:
         self.log = replace(self.log, genuine=genuine)
 
     def found(self, *, settled: bool = True) -> list[Finding]:
-        slot = self.trust.chain.slot
+        slots = self.trust.chain.slots
         keys = {log.origin: LogKeys(log.key) for log in self.trust.logs}
-        return check_receipts(self.log, self.trust.chain, keys, self.accepted, self.chain, slot, settled=settled)[0]
+        return check_receipts(self.log, self.trust.chain, keys, self.accepted, self.chain, slots, settled=settled)[0]
 
 
 @pytest.fixture

@@ -11,12 +11,11 @@ from testbed.chain.rpc import Node
 from testbed.core.bodies import Beacon
 from testbed.core.clock import Clock
 from testbed.core.entropy import Entropy
-from testbed.keys.files import read_secret
 from testbed.rig.bench import RECEIPTS, Bench
 from testbed.rig.bench_file import FurtherChain
 from testbed.rig.log_keys import log_keys
 from testbed.rig.logs import Configuration, open_log
-from testbed.rig.networks import network_sender
+from testbed.rig.networks import network_sender, submitter_secret
 from testbed.rig.paths import Paths
 from testbed.rig.roles.chain_anchor import ChainAnchor
 from testbed.rig.roles.further import Further
@@ -50,10 +49,11 @@ class AnchorRole:
             bench, RECEIPTS, Configuration(), clock, entropy, simulated=simulated, follows_time=False
         )
         self._publishing = Publishing(self._receipts, clock, bench.log.publish_ms * 1_000_000)
-        key, receipts_key = read_secret(paths.key("anchor")), log_keys(bench, RECEIPTS)
+        receipts_key = log_keys(bench, RECEIPTS)
 
         def anchoring(journal: Journal, node: Node, chain: FurtherChain | None) -> ChainAnchor:
             sender: Sender
+            key = submitter_secret(paths, "" if chain is None else chain.name)
             if chain is None and bench.chain.kind == "anvil":
                 sender = Submitter(node, journal, key, clock)
             else:
