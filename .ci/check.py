@@ -19,6 +19,7 @@ CHECKS: tuple[tuple[str, tuple[str, ...]], ...] = (
     ("lint-imports", (str(BIN / "lint-imports"), "--no-logo")),
     ("forge fmt --check", (*FORGE, "fmt", "--check")),
     ("forge test", (*FORGE, "test")),
+    ("forge snapshot --check", (*FORGE, "snapshot", "--match-contract", "AnchorGasTest", "--check")),
 )
 
 

@@ -35,7 +35,7 @@ def main(arguments: list[str]) -> int:
             "  mend: check that pip reaches its index (`pip config list`), then run make judges again", file=sys.stderr
         )
         return 2
-    tests = (sys.executable, "-m", "pytest", "-m", "judges", "tests/debian", *arguments)
+    tests = (sys.executable, "-m", "pytest", "-m", "judges", "tests/debian", "tests/chain", *arguments)
     return subprocess.run(tests, cwd=ROOT, check=False).returncode
 
 

@@ -48,7 +48,11 @@ contract Rfc9162Test {
 
     function setUp() public {
         verifier = new Verifier();
-        string memory json = vm.readFile("test/vectors/rfc9162.json");
+        take(vm.readFile("test/vectors/rfc9162.json"));
+        take(vm.readFile("test/vectors/large.json"));
+    }
+
+    function take(string memory json) private {
         Consistency[] memory growths_ = abi.decode(vm.parseJson(json, ".consistency"), (Consistency[]));
         for (uint256 i = 0; i < growths_.length; ++i) {
             growths.push(growths_[i]);
@@ -57,6 +61,14 @@ contract Rfc9162Test {
         for (uint256 i = 0; i < places_.length; ++i) {
             places.push(places_[i]);
         }
+    }
+
+    function test_theLargestTreesAreAmongTheVectors() public view {
+        uint256 largest = 0;
+        for (uint256 i = 0; i < growths.length; ++i) {
+            if (growths[i].newSize > largest) largest = growths[i].newSize;
+        }
+        assert(largest == type(uint64).max);
     }
 
     function test_everyVectorHolds() public view {

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from testbed.anchor.followed import Followed, LogReader
 from testbed.anchor.policy import Policy, is_due
 from testbed.anchor.receipts import Receipts, RecordSink
-from testbed.anchor.submitter import Submitter
+from testbed.anchor.sender import Sender
 from testbed.chain.succession import AnchoredHead
 from testbed.core.clock import Clock
 from testbed.keys.log_keys import CheckpointKeys
@@ -18,11 +18,14 @@ from testbed.keys.log_keys import CheckpointKeys
 
 @dataclass(frozen=True, slots=True)
 class ReceiptLog:
-    """The log of receipts: its key, the side that is read, and the side that is written, by the anchor alone."""
+    """The log of receipts: its key, the side that is read, and the side that is written, by the anchor alone.
+
+    sink: None on a further chain, whose receipts stand in its journal only; the log is anchored there as well.
+    """
 
     key: CheckpointKeys
     store: LogReader
-    sink: RecordSink
+    sink: RecordSink | None
 
 
 class Anchorer:
@@ -33,7 +36,7 @@ class Anchorer:
 
     def __init__(
         self,
-        submitter: Submitter,
+        submitter: Sender,
         logs: Sequence[tuple[CheckpointKeys, LogReader]],
         policy: Policy,
         clock: Clock,
@@ -47,7 +50,8 @@ class Anchorer:
         self._receipts: Receipts | None = None
         if receipts is not None:
             self._receipt_log = Followed(receipts.key, receipts.store)
-            self._receipts = Receipts(submitter.journal, self._receipt_log, receipts.sink)
+            if receipts.sink is not None:
+                self._receipts = Receipts(submitter.journal, self._receipt_log, receipts.sink)
         self.anchors = 0
         self.gas_used = 0
 
@@ -57,6 +61,7 @@ class Anchorer:
         Returns the number of anchors. Raises StoreError where a log is not what was anchored; after that or any failure
         of the node or the disk the next call goes on where this one stopped, once the submitter has caught up.
         """
+        await self._submitter.tend()
         self.catch_up()
         before = self.anchors
         while any(self._is_due(log, flush) for log in self._logs):
@@ -71,7 +76,8 @@ class Anchorer:
         for log in self._logs:
             # A commit may hold more records than a batch; then its own checkpoint is the next there is.
             head = self._head(log)
-            found = log.store.latest_checkpoint(head.size + self._policy.every)
+            floor = self._submitter.journal.reached.floors.get(log.origin, 0)
+            found = log.store.latest_checkpoint(max(head.size, floor) + self._policy.every)
             if found is None or found[0] <= head.size:
                 found = log.store.next_checkpoint(head.size)
             await self._anchor(log, found)
@@ -109,5 +115,5 @@ class Anchorer:
         self.anchors += 1
         if step.mined is not None:
             self.gas_used += step.mined.gas_used
-        if self._receipts is not None:
+        if self._receipts is not None and step.proved and step.settled:
             self._receipts.note(step)

@@ -55,6 +55,8 @@ class Followed:
 
     def check_anchored(self, head: AnchoredHead) -> None:
         """Take the edge to the anchored size. Raises StoreError unless the records are those that were anchored."""
+        if self.edge.size > head.size:
+            self.edge = CompactRange()  # the network took anchors back
         if self.edge.size < head.size:
             edge = self.edge.copy()
             edge.extend(leaf_hash(row.entry) for row in self.store.rows(edge.size, head.size))

@@ -1,4 +1,7 @@
-"""Keeps the log of receipts: its i-th receipt is that of the journal's i-th anchor, whatever was killed when."""
+"""Keeps the log of receipts: its i-th receipt is that of the journal's i-th anchor, whatever was killed when.
+
+Only an anchor that is settled, and whose proof the journal has, gets one: the network does not take it back any more.
+"""
 
 from collections.abc import Iterable, Iterator
 from itertools import islice
@@ -46,7 +49,7 @@ class Receipts:
         Returns how many were appended. Raises StoreError with the log as it was where it holds what it should not.
         """
         new, self._new = self._new, []
-        anchors = self._journal.reached.anchors
+        anchors = self._journal.reached.settled.proved
         if self._held is None:
             self._held = self._compare()
         held, self._held = self._held, None  # until the log has all: what a failed commit left is compared again
@@ -89,7 +92,7 @@ class Receipts:
         return held
 
     def _anchors(self) -> Iterator[Step]:
-        return (step for step in self._journal.steps() if step.anchors)
+        return (step for step in self._journal.steps() if step.proved and step.settled)
 
 
 def _is_of(row: Row, source: str, committed: bytes, receipt: AnchorReceipt) -> bool:

@@ -1,105 +1,57 @@
-"""The submitter: one transaction a block, one at a time, each written to the journal before it is sent.
+"""The submitter on the bench's own node: one transaction a block, one at a time, each written down before it is sent.
 
 A killed node is rebuilt from the journal: the same signed transactions at the same timestamps give the same block
 hashes. A killed submitter sends its last intent again as it was written.
 """
 
-from collections.abc import Mapping
-
+from testbed.anchor.sender import Sender
 from testbed.chain.artifact import Artifact
 from testbed.chain.journal import Journal
-from testbed.chain.registry import (
-    AnchorCall,
-    anchor_calldata,
-    anchor_transaction,
-    contract_address,
-    deploy_transaction,
-    explain,
-    log_id,
-    read_transaction,
-    slot_key,
-)
-from testbed.chain.rpc import Node, Reverted
+from testbed.chain.registry import DEPLOY_FEES, Fees, log_id, read_transaction, slot_key
+from testbed.chain.rpc import Node
 from testbed.chain.steps import Anchoring, Intent, Mined, Step
-from testbed.chain.succession import AnchoredHead
 from testbed.chain.wire import Receipt
 from testbed.core import failpoints
 from testbed.core.clock import Clock
 from testbed.core.errors import ChainError, Rejected
 
 
-class Submitter:
-    """The journal's one writer.
+class Submitter(Sender):
+    """Sets the time of every block, and rebuilds a node that lost blocks."""
 
-    dev_node: the node is the bench's own, so the submitter sets the time of every block and rebuilds a node that
-    lost blocks. On any other network it sends, waits and records.
-    """
-
-    def __init__(self, node: Node, journal: Journal, key: bytes, clock: Clock, *, dev_node: bool) -> None:
-        self.journal = journal
-        self._node = node
-        self._key = key
+    def __init__(self, node: Node, journal: Journal, key: bytes, clock: Clock) -> None:
+        super().__init__(node, journal, key)
         self._clock = clock
-        self._dev_node = dev_node
-
-    @property
-    def heads(self) -> Mapping[str, AnchoredHead]:
-        """What the contract holds, by origin."""
-        return self.journal.reached.heads
 
     async def catch_up(self, artifact: Artifact) -> int:
         """Bring node and journal together, and deploy the contract where there is none yet.
 
         Returns how many blocks were built again. Raises ChainError where the chain holds what the journal does not.
         """
-        head = self.journal.head
-        if await self._node.chain_id() != head.chain_id:
-            raise ChainError(f"{self._node.url} is not chain {head.chain_id}", "point [chain] at the bench's own node")
-        genesis = await self._node.block(0)
-        if genesis is None or genesis.hash != head.genesis_hash:
-            raise self._foreign("its genesis block is another one")
+        await self._check_chain()
         rebuilt = await self._rebuild()
         if self.journal.reached.steps == 0:
-            nonce = await self._node.nonce(head.submitter)
-            if contract_address(head.submitter, nonce) != head.contract:
-                raise self._foreign(f"the submitter's nonce is {nonce} already, so the contract would stand elsewhere")
-            await self._submit(deploy_transaction(self._key, head.chain_id, nonce, artifact.bytecode), None)
-        if await self._node.code(head.contract) != artifact.runtime:
-            raise self._foreign(f"at {head.contract} stands other code than the contract's")
+            await self._deploy(artifact, DEPLOY_FEES)
+        await self._check_code(artifact)
         return rebuilt
 
-    async def anchor(self, origin: str, size: int, root: bytes, note: bytes, proof: list[bytes]) -> Step:
-        """Anchor one checkpoint; returns when it is mined and the journal has it.
-
-        Raises Rejected when the contract refuses it, and then nothing was sent; StoreError while a step is open.
-        """
-        self.journal.check_ready()
-        head, old = self.journal.head, self.heads.get(origin, AnchoredHead())
-        call = AnchorCall(origin, old.size, old.root, old.time, size, root, tuple(proof))
-        try:
-            await self._node.simulate(head.submitter, head.contract, anchor_calldata(call))
-        except Reverted as error:
-            raise Rejected(
-                f"the contract refuses size {size} of {origin}: {explain(error.data)}", "run `testbed verify`"
-            ) from error
-        nonce = await self._node.nonce(head.submitter)
-        raw = anchor_transaction(self._key, head.chain_id, nonce, head.contract, call)
-        return await self._submit(raw, Anchoring(origin, old.size, old.root, old.time, size, root, note))
+    async def _fees(self, least: Fees, to: str | None, data: bytes) -> Fees:  # noqa: ARG002  # always the same bytes
+        return least
 
     async def _submit(self, raw: bytes, anchoring: Anchoring | None) -> Step:
         parent = await self._node.block("latest")
         if parent is None:
             raise ChainError(f"{self._node.url} has no newest block")
         top = self.journal.top
-        if self._dev_node and top is not None and parent.hash != top[1]:
+        if top is not None and parent.hash != top[1]:
             raise self._foreign(f"its newest block is {parent.number}, another one than {top[0]} of the journal")
-        timestamp = max(parent.timestamp, self._clock.now_ns() // 10**9) if self._dev_node else None
+        timestamp = max(parent.timestamp, self._clock.now_ns() // 10**9)
         intent = Intent(self.journal.reached.steps, parent.number + 1, parent.hash, timestamp, raw, anchoring)
         self.journal.intent(intent)
         return await self._record(intent, await self._send(intent))
 
     async def _send(self, intent: Intent) -> Receipt:
-        if self._dev_node and intent.timestamp is not None:
+        if intent.timestamp is not None:
             await self._node.set_next_timestamp(intent.timestamp)
         failpoints.reached("send", failpoints.BEFORE, intent.number)
         receipt = await self._node.wait_for_receipt(await self._node.send(intent.transaction))
@@ -136,14 +88,14 @@ class Submitter:
         """Send again what the node lost, see that every block comes out the same, finish what was begun."""
         reached = self.journal.reached
         height, rebuilt = await self._node.height(), 0
-        if self._dev_node and reached.newest is not None and reached.newest.height > height:
+        if reached.newest is not None and reached.newest.height > height:
             rebuilt = await self._send_lost(height)
         elif reached.newest is not None:
             await self._same_block(reached.newest)
         if reached.last is not None and reached.last.mined is None:
             await self._finish(reached.last.intent)
         top = reached.newest.height if reached.newest is not None else 0
-        if self._dev_node and await self._node.height() > top:
+        if await self._node.height() > top:
             raise self._foreign(f"it has blocks above {top}, the last one of the journal")
         return rebuilt
 
@@ -167,7 +119,7 @@ class Submitter:
         # In this order: a transaction that is mined meanwhile has its receipt then.
         height = await self._node.height()
         receipt = await self._node.receipt(tx_hash)
-        if receipt is None and self._dev_node and height >= intent.height:
+        if receipt is None and height >= intent.height:
             raise self._foreign(f"block {intent.height} is not made of the journal's transaction")
         if receipt is None and await self._node.transaction(tx_hash) is not None:
             receipt = await self._node.wait_for_receipt(tx_hash)
@@ -180,14 +132,3 @@ class Submitter:
                     raise
                 receipt = await self._node.wait_for_receipt(tx_hash)
         await self._record(intent, receipt)
-
-    async def _same_block(self, mined: Mined) -> None:
-        block = await self._node.block(mined.height)
-        if block is None or block.hash != mined.block_hash:
-            raise self._foreign(f"block {mined.height} is not the one that the journal holds")
-
-    def _foreign(self, what: str) -> ChainError:
-        return ChainError(
-            f"{self._node.url} is not the chain of this bench: {what}",
-            "run `testbed verify` to see what was rewritten; the node is left as it is",
-        )

@@ -1,9 +1,10 @@
 """The journal of a chain: append-only, one file, every line on disk before the next thing is done.
 
-For each block two lines: the intent before its transaction is sent, and what was mined before the next intent. After a
-kill at any moment the file tells what to send again. A last line without a line feed was being written when the
-process died: nothing was done on its strength, so it is dropped. Damage anywhere else is InvalidData. The writer is
-here, its readers are in `reading`.
+For each block two lines: the intent before its transaction is sent, and what was mined before the next intent. On a
+network of others there may be more: a further version of a transaction, a block that was taken back, a step that is
+settled or never mined. After a kill at any moment the file tells what to send again. A last line without a line feed
+was being written when the process died: nothing was done on its strength, so it is dropped. Damage anywhere else is
+InvalidData. The writer is here, its readers are in `reading`.
 """
 
 import fcntl
@@ -14,8 +15,21 @@ from types import TracebackType
 from typing import Self
 
 from testbed.chain.reading import iterate_steps, read_through
-from testbed.chain.steps import Head, Intent, Line, Mined, Step, decode_line, encode_line
-from testbed.chain.succession import Reached
+from testbed.chain.steps import (
+    Dropped,
+    Head,
+    Intent,
+    Line,
+    Mined,
+    Reorganised,
+    Settled,
+    Step,
+    Successor,
+    Version,
+    decode_line,
+    encode_line,
+)
+from testbed.chain.succession import Reached, StepLine
 from testbed.core import failpoints
 from testbed.core.errors import InvalidData, StoreError
 
@@ -111,7 +125,7 @@ class Journal:
         """May an intent be appended? Raises StoreError where the file is closed or a step is open."""
         if self._descriptor < 0:
             raise StoreError(f"{self.path}: the journal is closed", "open it again")
-        if self.reached.last is not None and self.reached.last.mined is None:
+        if self.reached.open is not None:
             raise StoreError(f"{self.path}: its last step is open", "start the anchor again")
 
     def intent(self, intent: Intent) -> None:
@@ -126,7 +140,11 @@ class Journal:
         self._append(mined)
         failpoints.reached("mined", failpoints.AFTER, mined.number)
 
-    def _append(self, line: Intent | Mined) -> None:
+    def note(self, line: Version | Dropped | Settled | Reorganised | Successor) -> None:
+        """Append what only a network of others makes necessary; on disk when this returns. Raises StoreError."""
+        self._append(line)
+
+    def _append(self, line: StepLine) -> None:
         if self._descriptor < 0:
             raise StoreError(f"{self.path}: the journal is closed", "open it again")
         try:

@@ -86,6 +86,16 @@ def verify_slot(header: Header, contract: str, slot: bytes, proof: bytes) -> Pro
     return ProvenSlot(value.rjust(32, b"\x00"), code_hash)
 
 
+def verify_absent(header: Header, contract: str, proof: bytes) -> None:
+    """Is there no account at that address under the header's state root? Raises InvalidProof.
+
+    proof: as for `verify_slot`, whose nodes for the account end where it would hang.
+    """
+    nodes, _ = _node_lists(proof)
+    if _walk(header.state_root, bytes.fromhex(contract.removeprefix("0x")), nodes):
+        raise InvalidProof("there is an account at the address")
+
+
 def verify_receipt(header: Header, receipt: bytes) -> None:
     """Is `receipt` (as it stands in the trie, EIP-2718) the only one of the block? Raises InvalidProof."""
     if _root_of_one(receipt) != header.receipts_root:

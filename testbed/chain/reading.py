@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import BinaryIO
 
 from testbed.chain.steps import Head, Intent, Mined, Step, decode_line
-from testbed.chain.succession import Reached, check_mined
+from testbed.chain.succession import Reached, StepLine, check_mined
 from testbed.core.errors import InvalidData, StoreError
 
 _LONGEST = 1 << 20
@@ -32,11 +32,14 @@ class Contents:
 
 @dataclass(frozen=True, slots=True)
 class Tail:
-    """The end of a journal. steps: how many it has; last: the last one, which may be open."""
+    """The end of a journal. steps: how many it has; last: the last one, which may be open; settled: the newest block
+    that the network does not take back any more, None where there is none or a step is open on the bench's own node.
+    """
 
     head: Head
     steps: int
     last: Step | None
+    settled: Mined | None = None
 
 
 def read_journal(path: Path) -> Contents:
@@ -46,15 +49,15 @@ def read_journal(path: Path) -> Contents:
 
 
 def iterate_steps(path: Path) -> Iterator[Step]:
-    """Each step, in the memory of one; the last one may be open. It raises when it comes to the damage."""
+    """Each step, in the memory of those that are not settled; the last ones may be open. It raises when it comes to the
+    damage. On a network that takes blocks back, a step comes once it is settled, or at the end, as it is then.
+    """
     with _opened(path) as file:
-        last = None
-        for reached, _ in _follow(path, file):
-            last = reached.last
-            if last is not None and last.mined is not None:
-                yield last
-        if last is not None and last.mined is None:
-            yield last
+        recent: list[Step] = []
+        for reached, _, settled in _follow(path, file):
+            yield from settled
+            recent = reached.recent
+        yield from recent
 
 
 def summarize(path: Path) -> Reached:
@@ -65,20 +68,25 @@ def summarize(path: Path) -> Reached:
 
 def read_through(path: Path, file: BinaryIO) -> tuple[Reached, int]:
     """What the journal in an open `file` comes to, and how many bytes of it are whole lines."""
-    ((reached, whole),) = deque(_follow(path, file), maxlen=1)
+    ((reached, whole, _),) = deque(_follow(path, file), maxlen=1)
     return reached, whole
 
 
 def read_tail(path: Path) -> Tail:
-    """Head and last step, however long it is. What stands between them is not looked at."""
+    """Head and last step, however long it is. What stands between them is not looked at, unless it is the journal of a
+    network of others, whose last lines may be about earlier steps.
+    """
     with _opened(path) as file:
         head = _head(path, file)
         texts = _last_lines(file, 2, file.tell())
+    if head.node_version is None:
+        reached = summarize(path)
+        return Tail(head, reached.steps, reached.last, reached.settled.newest)
     try:
         last = _last_step(texts)
     except InvalidData as error:
         raise InvalidData(f"{path}, last line: {error}") from error
-    return Tail(head, 0 if last is None else last.intent.number + 1, last)
+    return Tail(head, 0 if last is None else last.intent.number + 1, last, None if last is None else last.mined)
 
 
 def holds_block(path: Path, height: int, block_hash: bytes) -> bool:
@@ -98,19 +106,21 @@ def _opened(path: Path) -> BinaryIO:
         raise StoreError(f"{path}: {error.strerror}", "make the bench ready with `testbed init`") from error
 
 
-def _follow(path: Path, file: BinaryIO) -> Iterator[tuple[Reached, int]]:
-    """What the journal has come to behind each line, the same object every time, and where the line ends."""
+def _follow(path: Path, file: BinaryIO) -> Iterator[tuple[Reached, int, list[Step]]]:
+    """What the journal has come to behind each line, the same object every time, where the line ends, and which steps
+    it settled.
+    """
     reached = Reached(_head(path, file))
     place = file.tell()
-    yield reached, place
+    yield reached, place, []
     number = 2
     while text := _whole_line(path, file, number):
         try:
-            reached.take(_step_line(text))
+            settled = reached.take(_step_line(text))
         except InvalidData as error:
             raise InvalidData(f"{path}, line {number}: {error}") from error
         place += len(text)
-        yield reached, place
+        yield reached, place, settled
         number += 1
 
 
@@ -127,7 +137,7 @@ def _head(path: Path, file: BinaryIO) -> Head:
     return line
 
 
-def _step_line(text: bytes) -> Intent | Mined:
+def _step_line(text: bytes) -> StepLine:
     line = decode_line(text)
     if isinstance(line, Head):
         raise InvalidData("a second head")
@@ -165,7 +175,7 @@ def _last_step(texts: list[bytes]) -> Step | None:
         case [*_, Intent() as intent]:
             return Step(intent, None)
         case [Intent() as intent, Mined() as mined]:
-            check_mined(intent, mined)
+            check_mined(Step(intent, None), mined)
             return Step(intent, mined)
         case _:
             raise InvalidData("a block without its intent before it")

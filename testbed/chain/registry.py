@@ -84,6 +84,11 @@ def address_of(key: bytes) -> str:
     return str(Account.from_key(key).address)
 
 
+def checksummed(address: str) -> str:
+    """An address of 0x and 40 hexadecimal digits with its checksum (EIP-55)."""
+    return to_checksum_address(_address(address))
+
+
 def contract_address(submitter: str, nonce: int) -> str:
     """Checksummed address of the contract that `submitter` deploys with its transaction number `nonce`."""
     return to_checksum_address(keccak(ethrlp.encode([_address(submitter), ethrlp.integer(nonce)]))[12:])
@@ -138,11 +143,7 @@ def anchor_transaction(
 
 def read_transaction(raw: bytes) -> Transaction:
     """A signed transaction of type 2, with its sender. Raises InvalidData."""
-    if raw[:1] != b"\x02":
-        raise InvalidData("not a transaction of type 2")
-    fields = ethrlp.decode(raw[1:], "transaction")
-    if isinstance(fields, bytes) or [type(item) for item in fields] != [bytes] * 8 + [list] + [bytes] * 3:
-        raise InvalidData("transaction: not the 12 fields of EIP-1559")
+    fields = _fields(raw)
     try:
         sender = str(Account.recover_transaction(raw))
     except Exception as error:  # eth_account and eth_keys share no base class
@@ -159,6 +160,19 @@ def read_transaction(raw: bytes) -> Transaction:
         value=int.from_bytes(value, "big"),
         data=data,
     )
+
+
+def fees_of(raw: bytes) -> Fees:
+    """What a transaction of type 2 may cost. Raises InvalidData."""
+    fields = _fields(raw)
+    tip, fee, gas = (int.from_bytes(item, "big") for item in cast("list[bytes]", fields[2:5]))
+    return Fees(gas, fee, tip)
+
+
+def with_fees(key: bytes, raw: bytes, fees: Fees) -> bytes:
+    """The same transaction, signed for other fees."""
+    same = read_transaction(raw)
+    return _signed(key, same.chain_id, same.nonce, same.to, same.data, fees)
 
 
 def anchored_event(receipt: Receipt, contract: str) -> Anchored | None:
@@ -187,6 +201,15 @@ def explain(revert_data: bytes) -> str:
     except DecodingError:
         return f"refused with a reason that cannot be read: {revert_data.hex()}"
     return meaning.format(*(value.hex() if isinstance(value, bytes) else value for value in values))
+
+
+def _fields(raw: bytes) -> list[ethrlp.Item]:
+    if raw[:1] != b"\x02":
+        raise InvalidData("not a transaction of type 2")
+    fields = ethrlp.decode(raw[1:], "transaction")
+    if isinstance(fields, bytes) or [type(item) for item in fields] != [bytes] * 8 + [list] + [bytes] * 3:
+        raise InvalidData("transaction: not the 12 fields of EIP-1559")
+    return list(fields)
 
 
 def _signed(key: bytes, chain_id: int, nonce: int, to: str | None, data: bytes, fees: Fees) -> bytes:

@@ -112,15 +112,28 @@ class Node:
         """keccak256 of the code at an address, 32 bytes: what its account holds (EIP-1052)."""
         return keccak(await self.code(address))
 
-    async def nonce(self, address: str) -> int:
-        """Number of transactions that the account has had mined."""
-        answer = await self.call("eth_getTransactionCount", address, "latest")
+    async def nonce(self, address: str, block: int | str = "latest") -> int:
+        """Number of transactions that the account has had mined, up to a block."""
+        at = hex(block) if isinstance(block, int) else block
+        answer = await self.call("eth_getTransactionCount", address, at)
         return wire.number("eth_getTransactionCount", answer)
 
     async def simulate(self, sender: str, to: str, data: bytes) -> bytes:
         """Run a call on the newest state without a transaction. Raises Reverted with the contract's answer."""
         request = {"from": sender, "to": to, "data": "0x" + data.hex()}
         return wire.data("eth_call", await self.call("eth_call", request, "latest"))
+
+    async def estimate(self, sender: str, to: str | None, data: bytes) -> int:
+        """Gas that a transaction would use now. to: None for a deployment. Raises Reverted, Rejected."""
+        request = {"from": sender, "data": "0x" + data.hex(), **({} if to is None else {"to": to})}
+        return wire.number("eth_estimateGas", await self.call("eth_estimateGas", request))
+
+    async def tip(self) -> int:
+        """What the node holds to be a fair tip, wei per unit of gas; 1 gwei where it does not say."""
+        try:
+            return wire.number("eth_maxPriorityFeePerGas", await self.call("eth_maxPriorityFeePerGas"))
+        except Rejected:
+            return 10**9
 
     async def send(self, raw: bytes) -> bytes:
         """Hand in a signed transaction; its hash. It need not be mined yet."""

@@ -8,6 +8,8 @@ import json
 from dataclasses import dataclass
 from typing import Any, cast
 
+from eth_utils.crypto import keccak
+
 from testbed.chain import ethrlp
 from testbed.core.errors import InvalidData
 
@@ -19,7 +21,8 @@ class Head:
     """First line: the chain and the contract that the journal is about.
 
     genesis_hash: 32 bytes; node_version, arguments: of the development node, None and () on other networks;
-    submitter, contract: addresses.
+    submitter, contract: addresses; confirmations: blocks, its own included, after which a block is settled: until then
+    the network may take it back. With 1, and then the line does not say so, each block is settled when it is seen.
     """
 
     chain_id: int
@@ -28,6 +31,7 @@ class Head:
     arguments: tuple[str, ...]
     submitter: str
     contract: str
+    confirmations: int = 1
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,11 +90,81 @@ class Mined:
 
 
 @dataclass(frozen=True, slots=True)
+class Version:
+    """On a network of others: the open step's nonce, signed anew with a higher fee. Written before it is sent."""
+
+    number: int
+    transaction: bytes
+
+
+@dataclass(frozen=True, slots=True)
+class Dropped:
+    """The open step is never mined: another transaction of the submitter's account took its nonce."""
+
+    number: int
+
+
+@dataclass(frozen=True, slots=True)
+class Settled:
+    """This step, and all before it, stand under so many blocks as the head asks for."""
+
+    number: int
+
+
+@dataclass(frozen=True, slots=True)
+class Reorganised:
+    """The network took back the block of this step, which was not settled: it and all later ones are open again.
+
+    height: of the block that was taken back; block_hash: of the one that stands there now, None where none does.
+    """
+
+    number: int
+    height: int
+    block_hash: bytes | None
+
+
+@dataclass(frozen=True, slots=True)
+class Successor:
+    """From here on another account submits, on a network of others: the contract has other slots for it, which are
+    empty. Steps that were open are never mined.
+    """
+
+    submitter: str
+
+
+@dataclass(frozen=True, slots=True)
 class Step:
-    """One block: what was meant, and what came of it; `mined` is None while that is open."""
+    """One block: what was meant, and what came of it; `mined` is None while that is open.
+
+    versions: further transactions of the same nonce, as they were signed; dropped: it is never mined; settled: the
+    network does not take it back any more, by the journal's word; reopened: its block was taken back once.
+    """
 
     intent: Intent
     mined: Mined | None
+    versions: tuple[bytes, ...] = ()
+    dropped: bool = False
+    settled: bool = True
+    reopened: bool = False
+
+    @property
+    def done(self) -> bool:
+        """Whether nothing is awaited of it."""
+        return self.mined is not None or self.dropped
+
+    @property
+    def transactions(self) -> tuple[bytes, ...]:
+        """Every signed version, in the order in which they were written."""
+        return (self.intent.transaction, *self.versions)
+
+    @property
+    def sent(self) -> bytes:
+        """The version that was mined; before that the newest one."""
+        if self.mined is not None and self.versions:
+            for transaction in self.transactions:
+                if keccak(transaction) == self.mined.tx_hash:
+                    return transaction
+        return self.transactions[-1]
 
     @property
     def anchors(self) -> bool:
@@ -100,8 +174,13 @@ class Step:
         except InvalidData:
             return False
 
+    @property
+    def proved(self) -> bool:
+        """Whether it anchors, and the journal has the proof. A node of others may have been late, or have none."""
+        return self.anchors and self.mined is not None and self.mined.slot_proof is not None
 
-Line = Head | Intent | Mined
+
+Line = Head | Intent | Mined | Version | Dropped | Settled | Reorganised | Successor
 
 
 def encode_line(line: Line) -> bytes:
@@ -116,6 +195,7 @@ def encode_line(line: Line) -> bytes:
                 "arguments": list(line.arguments),
                 "submitter": line.submitter,
                 "contract": line.contract,
+                **({} if line.confirmations == 1 else {"confirmations": line.confirmations}),
             }
         case Intent():
             document = {
@@ -140,6 +220,22 @@ def encode_line(line: Line) -> bytes:
                 "slot_proof": None if line.slot_proof is None else line.slot_proof.hex(),
                 "receipt": line.receipt.hex(),
             }
+        case Version():
+            document = {"type": "version", "number": line.number, "transaction": line.transaction.hex()}
+        case Dropped():
+            document = {"type": "dropped", "number": line.number}
+        case Settled():
+            document = {"type": "settled", "number": line.number}
+        case Successor():
+            document = {"type": "successor", "submitter": line.submitter}
+        case Reorganised():
+            block_hash = None if line.block_hash is None else line.block_hash.hex()
+            document = {
+                "type": "reorganised",
+                "number": line.number,
+                "height": line.height,
+                "block_hash": block_hash,
+            }
     return _dump(document)
 
 
@@ -162,6 +258,7 @@ def decode_line(data: bytes) -> Line:
                 arguments=fields.texts("arguments"),
                 submitter=fields.text("submitter"),
                 contract=fields.text("contract"),
+                confirmations=fields.number("confirmations") if fields.given("confirmations") else 1,
             )
         case "intent":
             line = Intent(
@@ -184,6 +281,20 @@ def decode_line(data: bytes) -> Line:
                 slot_proof=fields.hex("slot_proof") if fields.has("slot_proof") else None,
                 receipt=fields.hex("receipt"),
             )
+        case "version":
+            line = Version(fields.number("number"), fields.hex("transaction"))
+        case "dropped":
+            line = Dropped(fields.number("number"))
+        case "settled":
+            line = Settled(fields.number("number"))
+        case "successor":
+            line = Successor(fields.text("submitter"))
+        case "reorganised":
+            line = Reorganised(
+                number=fields.number("number"),
+                height=fields.number("height"),
+                block_hash=fields.hex("block_hash", 32) if fields.has("block_hash") else None,
+            )
         case other:
             raise InvalidData(f"{other!r} is no type of line")
     # One form, and exact keys: what was read, written again, must be the line.
@@ -197,6 +308,9 @@ class _Fields:
 
     def __init__(self, document: dict[str, Any]) -> None:
         self._document = document
+
+    def given(self, key: str) -> bool:
+        return key in self._document
 
     def has(self, key: str) -> bool:
         if key not in self._document:

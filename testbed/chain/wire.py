@@ -48,7 +48,10 @@ _HEADER_LATER = (
 
 @dataclass(frozen=True, slots=True)
 class Block:
-    """A block whose header was found to hash to its hash. timestamp: s since 1970; transactions: their hashes."""
+    """A block whose header was found to hash to its hash.
+
+    timestamp: s since 1970; transactions: their hashes; base_fee: wei per unit of gas, None before EIP-1559.
+    """
 
     number: int
     hash: bytes
@@ -56,6 +59,7 @@ class Block:
     timestamp: int
     header_rlp: bytes
     transactions: tuple[bytes, ...]
+    base_fee: int | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -131,6 +135,7 @@ def block(answer: object) -> Block:
         transactions=tuple(
             data("transactions", item, 32) for item in sequence("transactions", fields.get("transactions"))
         ),
+        base_fee=None if fields.get("baseFeePerGas") is None else number("baseFeePerGas", fields["baseFeePerGas"]),
     )
 
 

@@ -65,4 +65,16 @@ def _trust(command: argparse.ArgumentParser) -> None:
     )
 
 
-LIFE = (_rotate_key, _root, _erase)
+def _handover(commands: Commands) -> None:
+    command = commands.add_parser(
+        "handover",
+        help="let another account anchor on a network, as the key of the one before was stolen",
+        description="Makes another account that anchors on a network of others from here on, while the anchor does not"
+        " run, and prints what the auditor puts into the trust file.",
+    )
+    command.add_argument("--chain", metavar="NAME", default="", help="a further chain (default: the first chain)")
+    add_bench(command)
+    add_json(command)
+
+
+LIFE = (_rotate_key, _root, _erase, _handover)

@@ -20,6 +20,7 @@ from testbed.core.finding import Verdict
 from testbed.rig.auditing import audit
 from testbed.rig.bench import Bench
 from testbed.rig.proof_check import looks_like_evidence
+from testbed.verify.further import FurtherStanding
 from testbed.verify.trace import trace
 from testbed.verify.trust import LogRole
 from testbed.verify.verdict import Report, Standing
@@ -109,6 +110,8 @@ def print_report(bench: Bench, report: Report, seconds: float) -> None:
         print(f"not checked {origin}: the trust file does not name it")
     chain = f"up to block {report.height}" if report.height is not None else "without a chain"
     print(f"            {_count(report.blocks, 'anchor')} checked {chain}{_gas(report)}")
+    for further in report.further:
+        print(f"further     {_further(further)}")
     print(f"evidence    {near(bench.data)}: logs and tiles by role, anchor/journal.jsonl   ({seconds:.1f} s)")
     readers = sum(one.role in (LogRole.GATEWAY, LogRole.READER) for one in report.standings)
     print(f"not proved  {_TWO_READERS if readers > 1 else _ONE_READER}")
@@ -169,6 +172,12 @@ def _keys(one: Standing) -> str:
     return f"{one.origin}: {len(one.key_changes) + 1} keys, changed at {what} {places}"
 
 
+def _further(one: FurtherStanding) -> str:
+    where = f"chain {one.name}, up to block {one.height}" if one.height is not None else f"chain {one.name}, not read"
+    sizes = ", ".join(f"{origin} {size}" for origin, size in one.confirmed.items()) or "nothing confirmed yet"
+    return f"{where}: {_count(one.anchors, 'anchor')}; confirmed there: {sizes}"
+
+
 def _gas(report: Report) -> str:
     if not report.blocks:
         return ""
@@ -191,4 +200,5 @@ def _as_json(report: Report) -> dict[str, object]:
         "commands": report.commands,
         "changes": report.changes,
         "kept": [{"origin": origin, "index": index} for origin, index in report.kept],
+        "further": [asdict(one) for one in report.further],
     }

@@ -5,6 +5,7 @@ import shutil
 import tempfile
 from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
+from dataclasses import replace
 from pathlib import Path
 
 from testbed.chain.devnode import DevNode
@@ -28,12 +29,14 @@ from testbed.verify.replay import ApprovedModel
 from testbed.verify.report import CheckedReport, check_report
 from testbed.verify.trust import (
     Agreement,
+    FurtherChain,
     LogRole,
     Trust,
     TrustedChain,
     TrustedCommands,
     TrustedLog,
     TrustedModel,
+    TrustedSubmitter,
 )
 from testbed.verify.verdict import Checked, check
 from testbed.verify.work import ALONE, Work
@@ -78,8 +81,22 @@ async def evidence_of(bench: Bench, trusted: Trust) -> Evidence:
     """Everything of a bench that a check against `trusted` reads."""
     paths = Paths(bench.data)
     folders = {bench.origin(name): (paths.log(name), paths.tlog(name)) for name in bench.logs}
+    further = {one.name: await _further(bench, trusted, one) for one in trusted.further}
     async with _node(bench, paths) as (node, problem):
-        return await gather(trusted, folders, paths.journal, node, problem)
+        evidence = await gather(trusted, folders, paths.journal, node, problem)
+    return replace(evidence, further=further)
+
+
+async def _further(bench: Bench, trusted: Trust, further: FurtherChain) -> Evidence:
+    """Journal and chain of a further chain. It is read before the logs, so that they cover what it names."""
+    journal = Paths(bench.data).further_journal(further.name)
+    about = replace(trusted, chain=further.chain)
+    named = next((one for one in bench.further_chains if one.name == further.name), None)
+    if named is None:
+        problem = f"{bench.file} has no [[further_chain]] of the name {further.name}, so its node is not known"
+        return await gather(about, {}, journal, None, problem)
+    async with Node(named.url) as node:
+        return await gather(about, {}, journal, node, "")
 
 
 def auditor(file: trust_file.Trust) -> Trust:
@@ -98,14 +115,8 @@ def auditor(file: trust_file.Trust) -> Trust:
             )
             for log in file.log
         ),
-        chain=TrustedChain(
-            chain_id=file.chain.id,
-            genesis=bytes.fromhex(file.chain.genesis[2:]),
-            contract=file.chain.contract,
-            code_hash=bytes.fromhex(file.chain.code[2:]),
-            submitter=file.chain.submitter,
-            confirmations=file.chain.confirmations,
-        ),
+        chain=_chain(file.chain, file, ""),
+        further=tuple(FurtherChain(one.name, _chain(one, file, one.name)) for one in file.further_chain),
         models=tuple(
             TrustedModel(model.name, bytes.fromhex(model.hash), bytes.fromhex(model.parameters)) for model in file.model
         ),
@@ -115,6 +126,20 @@ def auditor(file: trust_file.Trust) -> Trust:
         agreement=Agreement(int(file.limits.skew_s * 1e9), file.limits.deadband, file.limits.missed),
         root=None if file.root is None else VerifierKey.parse(file.root.key),
         revoked=tuple(Revoked(VerifierKey.parse(one.key), one.size) for one in file.revoked),
+    )
+
+
+def _chain(chain: trust_file.TrustedChain, file: trust_file.Trust, name: str) -> TrustedChain:
+    return TrustedChain(
+        chain_id=chain.id,
+        genesis=bytes.fromhex(chain.genesis[2:]),
+        contract=chain.contract,
+        code_hash=bytes.fromhex(chain.code[2:]),
+        submitter=chain.submitter,
+        confirmations=chain.confirmations,
+        successors=tuple(
+            TrustedSubmitter(one.origin, one.size, one.address) for one in file.submitter if one.chain == name
+        ),
     )
 
 

@@ -15,6 +15,7 @@ from testbed.rig.bench_file import (
     Anchor,
     BenchFile,
     Chain,
+    FurtherChain,
     Log,
     Operator,
     Pages,
@@ -67,6 +68,7 @@ class Bench:
     log: Log
     anchor: Anchor
     chain: Chain
+    further_chains: tuple[FurtherChain, ...]
     pages: Pages
     test: Testing
     safety: Safety
@@ -151,6 +153,7 @@ def _convert(content: BenchFile, file: TomlFile, folder: Path, port_shift: int) 
         log=content.log,
         anchor=content.anchor,
         chain=chain.model_copy(update={"port": chain.port + shift}) if chain.kind == "anvil" else chain,
+        further_chains=tuple(content.further_chain),
         pages=content.pages.model_copy(update={"port": content.pages.port + shift}),
         test=content.test,
         safety=content.safety,

@@ -27,6 +27,7 @@ def check_bench(bench: BenchFile, shift: int) -> Iterator[Problem]:
     yield from _references(bench)
     yield from _parameters(bench)
     yield from _chain(bench)
+    yield from _further_chains(bench)
     yield from check_safety(bench)
     yield from _ports(bench, shift)
 
@@ -105,10 +106,10 @@ def _unknown_keys(loc: Loc, given: Iterable[str], names: Sequence[str]) -> Itera
 
 def _chain(bench: BenchFile) -> Iterator[Problem]:
     chain, given = bench.chain, bench.chain.model_fields_set
-    if chain.kind == "anvil" and "url" in given:
-        yield Problem(
-            ("chain", "url"), 'kind = "anvil" starts a node of its own', 'leave url out, or write kind = "url"'
-        )
+    for key in ("url", "contract", "max_fee_gwei") if chain.kind == "anvil" else ():
+        if key in given:
+            what, mend = 'kind = "anvil" starts a node of its own', f'leave {key} out, or write kind = "url"'
+            yield Problem(("chain", key), what, mend)
     if chain.kind == "url":
         if not _URL.fullmatch(chain.url):
             what = f'"{chain.url}" is no address of a node' if "url" in given else "is missing"
@@ -118,6 +119,15 @@ def _chain(bench: BenchFile) -> Iterator[Problem]:
         for key in ("host", "port"):
             if key in given:
                 yield Problem(("chain", key), 'kind = "url" has no use for it', f"leave {key} out; the url has both")
+
+
+def _further_chains(bench: BenchFile) -> Iterator[Problem]:
+    names: set[str] = set()
+    for position, further in enumerate(bench.further_chain):
+        if further.name in names:
+            loc: Loc = ("further_chain", position, "name")
+            yield Problem(loc, f'"{further.name}" is there twice', "give each further chain its own name")
+        names.add(further.name)
 
 
 def _ports(bench: BenchFile, shift: int) -> Iterator[Problem]:

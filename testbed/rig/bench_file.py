@@ -239,15 +239,45 @@ class Anchor(Section):
     within_s: float = Field(default=5.0, gt=0, le=86_400, description="a time, more than 0 and up to 86400 s")
 
 
+ContractAddress = Annotated[
+    str, Field(pattern=r"^(0x[0-9a-fA-F]{40})?$", description="an address in quotes, 0x and 40 hexadecimal digits")
+]
+Confirmations = Annotated[int, Field(ge=1, le=10_000, description="a number of blocks, 1..10000")]
+Gwei = Annotated[float, Field(gt=0, le=1_000_000, description="a fee, more than 0 and up to 1000000 gwei")]
+
+
 class Chain(Section):
-    """[chain]: "anvil" is a dev node of our own on host and port; "url" is a node that somebody else runs."""
+    """[chain]: "anvil" is a dev node of our own on host and port; "url" is a node that somebody else runs.
+
+    Of "url": contract: a deployment that stands there already, of whoever; "" deploys one. confirmations: blocks, its
+    own included, under which the network does not take a block back any more. max_fee_gwei: what a gas may cost.
+    """
 
     kind: Literal["anvil", "url"] = "anvil"
     chain_id: int = Field(default=31337, ge=1, lt=2**63, description="a chain id, 1 or more")
     host: Host = "127.0.0.1"
     port: Port = 8545
     url: str = ""
-    confirmations: int = Field(default=1, ge=1, le=10_000, description="a number of blocks, 1..10000")
+    contract: ContractAddress = ""
+    confirmations: Confirmations = 1
+    max_fee_gwei: Gwei = 100.0
+
+
+class FurtherChain(Section):
+    """[[further_chain]]: all logs are anchored on it as well, by rounds of its own. url, chain_id, contract,
+    confirmations, max_fee_gwei: as of [chain] with kind = "url"; every, within_s: as of [anchor].
+    """
+
+    name: Slug
+    url: str = Field(
+        pattern=r"^https?://[^\s/]\S*$", description='the address of a node, "http://..." or "https://..."'
+    )
+    chain_id: int = Field(ge=1, lt=2**63, description="a chain id, 1 or more")
+    contract: ContractAddress = ""
+    confirmations: Confirmations = 1
+    max_fee_gwei: Gwei = 100.0
+    every: int = Field(default=4096, ge=1, description="a number of records, 1 or more")
+    within_s: float = Field(default=60.0, gt=0, le=86_400, description="a time, more than 0 and up to 86400 s")
 
 
 class Pages(Section):
@@ -290,6 +320,7 @@ class BenchFile(Section):
     log: Log = Log()
     anchor: Anchor = Anchor()
     chain: Chain = Chain()
+    further_chain: Several[FurtherChain] = ()
     pages: Pages = Pages()
     test: Testing = Testing()
     safety: Safety = Safety()

@@ -2,7 +2,7 @@
 
 import asyncio
 from pathlib import Path
-from typing import Literal
+from typing import Any, Literal
 
 from testbed.chain.artifact import load_artifact
 from testbed.chain.devnode import ARGUMENTS, DevNode, genesis_text
@@ -20,6 +20,7 @@ from testbed.model import registry
 from testbed.record.schema import parameters_hash
 from testbed.rig.bench import RECEIPTS, Bench
 from testbed.rig.dev_chain import read_dev_chain
+from testbed.rig.networks import network_head
 from testbed.rig.operating import operator_log
 from testbed.rig.paths import Paths
 from testbed.rig.reading import schema_of
@@ -30,6 +31,7 @@ from testbed.rig.trust import (
     Trust,
     TrustedBench,
     TrustedChain,
+    TrustedFurtherChain,
     TrustedLog,
     TrustedModel,
     TrustedRoot,
@@ -69,13 +71,16 @@ async def initialize(bench: Bench, trust_file: Path, clock: Clock, entropy: Entr
     secrets = {name: entropy.take(32) for name in ("anchor", *bench.logs)}
     submitter = address_of(secrets["anchor"])
     head = await _head(bench, paths, submitter, clock)
+    further = {one.name: await network_head(one, bench.file, submitter) for one in bench.further_chains}
     for role, secret in secrets.items():
         write_secret(paths.key(role), secret)
     Journal.create(paths.journal, head).close()
+    for name, further_head in further.items():
+        Journal.create(paths.further_journal(name), further_head).close()
     with operator_log(bench, clock, entropy, simulated=simulated):
         pass  # opening it says what it has to say
     root = entropy.take(32)
-    trust = _trust(bench, head, secrets, root, simulated=simulated)
+    trust = _trust(bench, head, further, secrets, root, simulated=simulated)
     write_secret(root_file(trust_file), root)
     write_trust(trust_file, trust)
     return trust
@@ -83,13 +88,7 @@ async def initialize(bench: Bench, trust_file: Path, clock: Clock, entropy: Entr
 
 async def _head(bench: Bench, paths: Paths, submitter: str, clock: Clock) -> Head:
     if bench.chain.kind == "url":
-        async with Node(bench.chain.url) as node:
-            genesis = await node.block(0)
-            chain_id, nonce = await node.chain_id(), await node.nonce(submitter)
-        if genesis is None or chain_id != bench.chain.chain_id:
-            mend = f"set chain.chain_id = {chain_id} in {bench.file}, or name another node"
-            raise UsageError(f"{bench.chain.url} is chain {chain_id}, not {bench.chain.chain_id}", mend)
-        return Head(chain_id, genesis.hash, None, (), submitter, contract_address(submitter, nonce))
+        return await network_head(bench.chain, bench.file, submitter)
     text = genesis_text(bench.chain.chain_id, clock.now_ns() // 10**9, submitter)
     await asyncio.to_thread(write_atomic, paths.chain_genesis, text.encode(), durable=True)
     own = read_dev_chain(paths)
@@ -105,19 +104,18 @@ async def _head(bench: Bench, paths: Paths, submitter: str, clock: Clock) -> Hea
     return Head(own.chain_id, genesis.hash, version, ARGUMENTS, submitter, contract_address(submitter, 0))
 
 
-def _trust(bench: Bench, head: Head, secrets: dict[str, bytes], root: bytes, *, simulated: bool) -> Trust:
+def _trust(
+    bench: Bench, head: Head, further: dict[str, Head], secrets: dict[str, bytes], root: bytes, *, simulated: bool
+) -> Trust:
     scans_per_s = 1000.0 / min(bench.plc.scan_ms, bench.gateway.period_ms)
     return Trust(
         bench=TrustedBench(name=bench.name, simulated=simulated),
         log=tuple(_log(bench, name, secrets[name]) for name in bench.logs),
         root=TrustedRoot(key=SigningKey.from_seed(bench.origin(ROOT), root).verifier().encode()),
-        chain=TrustedChain(
-            id=head.chain_id,
-            genesis="0x" + head.genesis_hash.hex(),
-            contract=head.contract,
-            code="0x" + load_artifact().code_hash.hex(),
-            submitter=head.submitter,
-            confirmations=bench.chain.confirmations,
+        chain=TrustedChain(**_chain(head, bench.chain.confirmations)),
+        further_chain=tuple(
+            TrustedFurtherChain(name=one.name, **_chain(further[one.name], one.confirmations))
+            for one in bench.further_chains
         ),
         model=(
             TrustedModel(
@@ -129,6 +127,17 @@ def _trust(bench: Bench, head: Head, secrets: dict[str, bytes], root: bytes, *, 
         commands=Commands(tags=_commanded(bench), momentary=bench.momentary),
         limits=Limits(heartbeat_s=max(10.0, 10 * bench.log.heartbeat_s), twin_lag=max(100, int(scans_per_s * _LAG_S))),
     )
+
+
+def _chain(head: Head, confirmations: int) -> dict[str, Any]:
+    return {
+        "id": head.chain_id,
+        "genesis": "0x" + head.genesis_hash.hex(),
+        "contract": head.contract,
+        "code": "0x" + load_artifact().code_hash.hex(),
+        "submitter": head.submitter,
+        "confirmations": confirmations,
+    }
 
 
 def _commanded(bench: Bench) -> tuple[str, ...]:

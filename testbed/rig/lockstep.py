@@ -87,7 +87,7 @@ async def _run(
     progress: Callable[[int], None] | None = None,
 ) -> Simulated:
     plc = PlcRole(replace(bench, seed=seed), clock)
-    chain = ChainRole(bench, port=0)
+    chain = ChainRole(bench, port=0) if bench.chain.kind == "anvil" else None
     started: list[Role] = []
     anchor: AnchorRole | None = None
 
@@ -96,7 +96,8 @@ async def _run(
 
     try:
         await _start(plc, started)
-        await _start(chain, started)
+        if chain is not None:
+            await _start(chain, started)
         await meddler.begin(Ports(plc.modbus.port, plc.opcua.port))
         for reader in bench.readers:
             port = plc.opcua.port if reader.protocol == "opcua" else plc.modbus.port
@@ -109,7 +110,8 @@ async def _run(
         if lying_twin:
             recipe = replace(recipe, model=LyingDynamics(recipe.model))
         await _start(TwinRole(bench, clock, SeededEntropy(seed, "twin"), simulated=True, recipe=recipe), started)
-        anchor = AnchorRole(bench, clock, SeededEntropy(seed, "receipts"), chain.url, simulated=True)
+        url = bench.chain.url if chain is None else chain.url
+        anchor = AnchorRole(bench, clock, SeededEntropy(seed, "receipts"), url, simulated=True)
         await _start(anchor, started)
         stepped = [role for role in started if role is not chain]
         done = 0

@@ -10,7 +10,8 @@
 <data>/supervisor/            lock, status.json and output.log of `testbed up` itself
 <data>/gateway/log.sqlite     a log's entries and bodies; those of other readers, operator, twin and receipts likewise
 <data>/gateway/tlog/          checkpoint, tile/..., and of each change of keys keys/<index>
-<data>/anchor/journal.jsonl   every transaction and block of the dev node
+<data>/anchor/chain.key       secret of an account that took over on the chain; chain-<name>.key: on a further one
+<data>/anchor/journal.jsonl   every transaction and block of the chain; chain-<name>.jsonl: of a further one
 <data>/chain/                 genesis.json, state
 <data>/plc/boot               restart counter of the emulated PLC
 <data>/plc/opcua.der          certificate of its OPC UA server, and opcua.pem, its key, 0600
@@ -74,6 +75,16 @@ class Paths:
     def journal(self) -> Path:
         """The anchor's journal, one JSON object a line."""
         return self.role_folder("anchor") / "journal.jsonl"
+
+    def submitter_key(self, chain: str) -> Path:
+        """Secret of the account that took the place of the anchor's own on a chain: a further one's name, "" for the
+        first.
+        """
+        return self.role_folder("anchor") / (f"chain-{chain}.key" if chain else "chain.key")
+
+    def further_journal(self, chain: str) -> Path:
+        """The anchor's journal of a further chain, by its name."""
+        return self.role_folder("anchor") / f"chain-{chain}.jsonl"
 
     @property
     def chain_genesis(self) -> Path:

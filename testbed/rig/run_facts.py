@@ -83,9 +83,9 @@ def _git(folder: Path, *arguments: str) -> str:
 
 
 def _last_block(bench: Bench) -> Beacon | None:
-    """Of a bench that does not run: the last block of its journal."""
+    """Of a bench that does not run: the last block of its journal that the chain does not take back any more."""
     with suppress(StoreError, InvalidData):
-        last = read_tail(Paths(bench.data).journal).last
-        if last is not None and last.mined is not None:
-            return Beacon(bench.chain.chain_id, last.mined.height, last.mined.block_hash)
+        last = read_tail(Paths(bench.data).journal).settled
+        if last is not None:
+            return Beacon(bench.chain.chain_id, last.height, last.block_hash)
     return None

@@ -85,6 +85,23 @@ class TrustedChain(Section):
     confirmations: int = Field(default=1, ge=1, le=10_000, description="a number of blocks, 1..10000")
 
 
+class TrustedFurtherChain(TrustedChain):
+    """[[further_chain]]: another chain that all logs are anchored on, by its name in the bench file."""
+
+    name: Slug
+
+
+class Submitter(Section):
+    """[[submitter]]: from `size` on another account anchors this log; what the one before it anchored beyond that
+    counts no longer. chain: name of a further chain, "" for the first one.
+    """
+
+    origin: Origin
+    size: int = Field(ge=0, lt=2**63, description="a number of records, 0 or more")
+    address: Address
+    chain: str = Field(default="", pattern=r"^[a-z0-9-]{0,40}$", description="the name of a further chain in quotes")
+
+
 class TrustedModel(Section):
     """[[model]]: hash: SHA-256 of the model's source; parameters: SHA-256 of its encoded parameters."""
 
@@ -122,6 +139,8 @@ class Trust(Section):
     root: TrustedRoot | None = None
     revoked: Several[RevokedKey] = ()
     chain: TrustedChain
+    further_chain: Several[TrustedFurtherChain] = ()
+    submitter: Several[Submitter] = ()
     model: Several[TrustedModel] = ()
     commands: Commands = Commands()
     limits: Limits
@@ -160,6 +179,9 @@ def render_trust(trust: Trust) -> str:
     blocks += [] if trust.root is None else [_block("[root]", _ROOT, trust.root)]
     blocks += [_block("[[revoked]]", _REVOKED if first else "", one) for first, one in _with_first(trust.revoked)]
     blocks.append(_block("[chain]", _CHAIN, trust.chain))
+    further = _with_first(trust.further_chain)
+    blocks += [_block("[[further_chain]]", _FURTHER if first else "", one) for first, one in further]
+    blocks += [_block("[[submitter]]", _SUBMITTER if first else "", s) for first, s in _with_first(trust.submitter)]
     blocks += [_block("[[model]]", _MODEL if first else "", model) for first, model in _with_first(trust.model)]
     blocks.append(_block("[commands]", _COMMANDS, trust.commands))
     blocks.append(_block("[limits]", _LIMITS, trust.limits))
@@ -169,6 +191,11 @@ def render_trust(trust: Trust) -> str:
 def model_table(model: TrustedModel) -> str:
     """The table that approves one model more."""
     return _block("[[model]]", "", model).rstrip("\n")
+
+
+def submitter_table(submitter: Submitter) -> str:
+    """The table of one account that took over."""
+    return _block("[[submitter]]", "", submitter).rstrip("\n")
 
 
 _HEAD = """\
@@ -190,6 +217,10 @@ _CHAIN = """\
 # The chain that anchors are on, by its id and the hash of its first block; the contract, by address and hash of its
 # code; and the one account whose anchors count. confirmations: blocks after which an anchor counts, its own included.
 """
+_FURTHER = (
+    "# Chains that all logs are anchored on as well. What one of them shows to be false counts as on the first.\n"
+)
+_SUBMITTER = "# Accounts that anchor in the place of the one above, whose key was stolen: each a log, from a size on.\n"
 _MODEL = "# Models that a twin may run: SHA-256 of the source, and of the parameters.\n"
 _COMMANDS = """\
 # Set-points, modes and manual outputs: a change without a command in the operator's log is "unexplained".
@@ -241,6 +272,20 @@ def _cross(trust: Trust) -> Iterator[Problem]:
         yield from _follows(here, log, sources)
         yield from _reads(here, log)
     yield from _root_and_revoked(trust, origins)
+    chains: set[str] = set()
+    for position, further in enumerate(trust.further_chain):
+        if further.name in chains:
+            loc: Loc = ("further_chain", position, "name")
+            yield Problem(loc, f'"{further.name}" is there twice', "keep one [[further_chain]] for each chain")
+        chains.add(further.name)
+    for position, one in enumerate(trust.submitter):
+        submitter: Loc = ("submitter", position)
+        if one.origin not in origins:
+            yield Problem(
+                (*submitter, "origin"), f'there is no log "{one.origin}"', unknown(one.origin, sorted(origins))
+            )
+        if one.chain and one.chain not in chains:
+            yield Problem((*submitter, "chain"), f'there is no chain "{one.chain}"', unknown(one.chain, sorted(chains)))
     for role in ("operator", "receipts"):
         positions = [position for position, log in enumerate(trust.log) if log.role == role]
         if len(positions) > 1:

@@ -3,7 +3,6 @@
 import hashlib
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
-from functools import partial
 from itertools import combinations
 
 from testbed.core.bodies import CONFIGURATION, PARAMETERS, Event
@@ -12,7 +11,7 @@ from testbed.core.finding import Finding, Layer, Verdict, What
 from testbed.core.tags import Tag
 from testbed.record.schema import decode_tags, parameters_hash
 from testbed.verify.beacons import check_beacons
-from testbed.verify.chain import CheckedChain, slot_of
+from testbed.verify.chain import CheckedChain
 from testbed.verify.commands import check_commands
 from testbed.verify.evidence import Evidence
 from testbed.verify.log import CheckedLog
@@ -109,9 +108,10 @@ def check_blocks(
     seen = evidence.chain if sound else None
     for log in logs.values():
         if log.trusted.role is LogRole.RECEIPTS:
-            slot = partial(slot_of, trust.chain)
             keys = {origin: one.keys for origin, one in logs.items()}
-            found, proved = check_receipts(log, trust.chain, keys, chain.accepted, seen, slot, settled=evidence.settled)
+            found, proved = check_receipts(
+                log, trust.chain, keys, chain.accepted, seen, trust.chain.slots, settled=evidence.settled
+            )
             findings += found
             for one in proved:
                 known.setdefault(one.height, set()).add(one.block_hash)

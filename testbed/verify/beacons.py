@@ -4,7 +4,7 @@ from collections.abc import Collection, Iterator, Mapping
 
 from testbed.core.bodies import Beacon
 from testbed.core.entry import Kind
-from testbed.core.finding import Finding, Layer, What
+from testbed.core.finding import Finding, Layer, Verdict, What
 from testbed.verify.log import CheckedLog
 from testbed.verify.trust import TrustedChain
 
@@ -25,6 +25,7 @@ def check_beacons(
     the chain, None where it could not be read: then a block that nobody knows says nothing.
     """
     wrong: list[tuple[int, str]] = []
+    unseen: list[tuple[int, str]] = []
     newest = -1
     for index, beacon in beacons_of(log):
         found = known.get(beacon.number, ())
@@ -33,6 +34,8 @@ def check_beacons(
         elif found and beacon.block_hash not in found:
             others = " or ".join(sorted(other.hex() for other in found))
             wrong.append((index, f"it names block {beacon.number} as {beacon.block_hash.hex()}; {others} stands there"))
+        elif not found and height is not None and beacon.number <= height:
+            unseen.append((index, f"it names block {beacon.number}, which the node does not show; it is at {height}"))
         elif not found and height is not None:
             said = f"it names block {beacon.number}, which neither chain (up to {height}) nor journal nor receipts have"
             wrong.append((index, said))
@@ -41,6 +44,10 @@ def check_beacons(
                 (index, f"it names block {beacon.number} as the newest one, behind a beacon of block {newest}")
             )
         newest = max(newest, beacon.number)
+    if not wrong and unseen:
+        index, said = unseen[0]
+        where = f"record {index} of {log.origin}"
+        return [Finding(What.UNREACHABLE, Layer.CHAIN, where, said, Verdict.INCONCLUSIVE, log.origin, index)]
     if not wrong:
         return []
     index, said = wrong[0]

@@ -16,12 +16,20 @@ from testbed.verify.evidence import LogEvidence
 
 @dataclass(frozen=True, slots=True)
 class Anchored:
-    """One checkpoint of a log that the contract accepted: size, root, the signed note, and in which block."""
+    """One checkpoint of a log that the contract accepted: size, root, the signed note, and in which block.
+
+    chain: the name of a further chain, "" for the first one.
+    """
 
     size: int
     root: bytes
     note: bytes
     block: int
+    chain: str = ""
+
+    @property
+    def place(self) -> str:
+        return f"block {self.block}" + (f" of chain {self.chain}" if self.chain else "")
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,7 +86,7 @@ def valid_checkpoints(
         where = f"published checkpoint of {origin}{_claimed_size(evidence.published)}"
         take(where, None, evidence.published, What.WRONG_KEY, Layer.IDENTITY, published=True)
     for one in anchored:
-        where = f"checkpoint of {origin}, size {one.size}, anchored in block {one.block}"
+        where = f"checkpoint of {origin}, size {one.size}, anchored in {one.place}"
         before = len(signed)
         take(where, None, one.note, What.SUBSTITUTED, Layer.ANCHOR)
         if len(signed) > before and signed[-1].checkpoint != Checkpoint(origin, one.size, one.root):
@@ -158,7 +166,7 @@ def check_length(origin: str, stored: int, anchored: Sequence[Anchored]) -> list
     if not beyond:
         return []
     first = min(beyond, key=lambda one: one.size)
-    detail = f"size {first.size} was anchored in block {first.block}; the log's own checkpoints end at size {stored}"
+    detail = f"size {first.size} was anchored in {first.place}; the log's own checkpoints end at size {stored}"
     where = f"{origin} from record {stored} on"
     return [Finding(What.ROLLED_BACK, Layer.LOG, where, detail, origin=origin, index=stored)]
 

@@ -31,7 +31,8 @@ class LogEvidence:
 class ChainEvidence:
     """What a node answered, all under one newest block.
 
-    height, head: number and hash of that block; blocks: headers by height; slots: values by origin; hashes: 32 bytes.
+    height, head: number and hash of that block; blocks: headers by height; slots: values by origin; hashes: 32 bytes;
+    proofs: of a network of others, the proof of each slot under that block, empty where the node gave none.
     """
 
     version: str
@@ -42,6 +43,7 @@ class ChainEvidence:
     code_hash: bytes
     blocks: dict[int, Header]
     slots: dict[str, bytes]
+    proofs: dict[str, bytes] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,7 +51,8 @@ class Evidence:
     """Everything that a check reads. A part that could not be had says why in its place.
 
     settled: whether the journal did not grow while the logs were read, so that it holds whatever they may know of it;
-    reading_ns: how long it took to read the logs, one after another, ns.
+    further: of each further chain by its name, journal and chain, without logs; reading_ns: how long it took to read
+    the logs, one after another, ns.
     """
 
     # Not in the repr: asyncio.run makes one of what it returns, and these may be hundreds of megabytes.
@@ -60,4 +63,5 @@ class Evidence:
     chain: ChainEvidence | None
     chain_problem: str
     settled: bool = True
+    further: "dict[str, Evidence]" = field(default_factory=dict, repr=False)
     reading_ns: int = 0

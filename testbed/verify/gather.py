@@ -10,12 +10,11 @@ from testbed.chain.reading import Contents, read_journal, read_tail
 from testbed.chain.rpc import Node
 from testbed.core.bodies import AnchorReceipt, Beacon
 from testbed.core.entry import Kind, Row
-from testbed.core.errors import ChainError, InvalidData, StoreError
+from testbed.core.errors import ChainError, InvalidData, NodeUnreachable, StoreError
 from testbed.record.bodies import decode_body
 from testbed.record.entry import decode_entry
 from testbed.store.sqlite import LogStore
 from testbed.store.stored_rows import StoredRows, as_bytes, typed
-from testbed.verify.chain import slot_of
 from testbed.verify.evidence import ChainEvidence, Evidence, LogEvidence
 from testbed.verify.published import read_key_changes, read_tiles
 from testbed.verify.trust import LogRole, Trust, TrustedChain
@@ -68,8 +67,8 @@ async def gather(
     if node is not None and chain is not None:
         try:
             await _read_named_blocks(node, chain, logs.values())
-        except ChainError as error:
-            chain, chain_problem = None, error.problem
+        except (ChainError, InvalidData) as error:
+            chain, chain_problem = None, str(error)
     return Evidence(
         logs=logs,
         journal_head=contents.head if contents else None,
@@ -173,7 +172,8 @@ async def _chain_and_journal(trust: Trust, path: Path, node: Node) -> tuple[Chai
     """
     for _ in range(_TRIES):
         before, _ = _journal(path)
-        chain = await _at_one_block(trust.chain, [log.origin for log in trust.logs], node)
+        of_others = before is None or before.head.node_version is None
+        chain = await _at_one_block(trust.chain, [log.origin for log in trust.logs], node, prove=of_others)
         contents, problem = _journal(path)
         if contents is not None:
             last = max((step.mined.height for step in before.steps if step.mined), default=0) if before else 0
@@ -190,8 +190,11 @@ async def _chain_and_journal(trust: Trust, path: Path, node: Node) -> tuple[Chai
     raise ChainError(f"{node.url} was exchanged, or its chain rewritten, while it was read", "try again")
 
 
-async def _at_one_block(chain: TrustedChain, origins: Sequence[str], node: Node) -> ChainEvidence:
-    """Slots and code under one newest block; read again while another block comes in between."""
+async def _at_one_block(chain: TrustedChain, origins: Sequence[str], node: Node, *, prove: bool) -> ChainEvidence:
+    """Slots and code under one newest block; read again while another block comes in between.
+
+    prove: ask for proofs of the slots as well, as on a network of others the node's word is not enough.
+    """
     genesis = await node.block(0)
     head = await node.block("latest")
     for _ in range(_READINGS):
@@ -204,10 +207,21 @@ async def _at_one_block(chain: TrustedChain, origins: Sequence[str], node: Node)
             height=head.number,
             head=head.hash,
             code_hash=await node.code_hash(chain.contract),
-            blocks={},
-            slots={origin: await node.storage(chain.contract, slot_of(chain, origin)) for origin in origins},
+            blocks={head.number: header_fields(head.header_rlp)} if prove else {},
+            slots={origin: await node.storage(chain.contract, chain.newest_slot(origin)) for origin in origins},
+            proofs={origin: await _proof(node, chain, origin, head.number) for origin in origins} if prove else {},
         )
         before, head = head, await node.block("latest")
         if head is not None and head.hash == before.hash:
             return found
     raise ChainError(f"{node.url} mines blocks faster than they can be read", "verify a stopped bench")
+
+
+async def _proof(node: Node, chain: TrustedChain, origin: str, height: int) -> bytes:
+    """Proof of a log's slot in a block, empty where the node gives none."""
+    try:
+        return await node.proof(chain.contract, chain.newest_slot(origin), hex(height))
+    except NodeUnreachable:
+        raise
+    except ChainError:
+        return b""

@@ -1,6 +1,7 @@
 """Checks the log of receipts: each proves by itself that the contract accepted a checkpoint, and in which block."""
 
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
 
 from testbed.chain.proofs import header_fields
 from testbed.chain.receipts import ProvenReceipt, check_receipt
@@ -25,7 +26,7 @@ def check_receipts(
     keys: Mapping[str, LogKeys],
     accepted: Accepted | None,
     chain: ChainEvidence | None,
-    slot_of: Callable[[str], bytes],
+    slots_of: Callable[[str, int], Sequence[bytes]],
     *,
     settled: bool,
 ) -> tuple[list[Finding], list[ProvenReceipt]]:
@@ -51,7 +52,7 @@ def check_receipts(
             wrong += _of_another_log(index, place, body, accepted)
             continue
         try:
-            proven = _proved_by_journal(body, keys, place, accepted) or _prove(body, trusted, keys, slot_of)
+            proven = _proved_by_journal(body, keys, place, accepted) or _prove(body, trusted, keys, slots_of)
         except InvalidData as error:
             wrong.append((What.SUBSTITUTED, Layer.ANCHOR, index, f"it does not prove what it says: {error}"))
             continue
@@ -95,11 +96,18 @@ def _proved_by_journal(
 
 
 def _prove(
-    body: AnchorReceipt, trusted: TrustedChain, keys: Mapping[str, LogKeys], slot_of: Callable[[str], bytes]
+    body: AnchorReceipt,
+    trusted: TrustedChain,
+    keys: Mapping[str, LogKeys],
+    slots_of: Callable[[str, int], Sequence[bytes]],
 ) -> ProvenReceipt:
     checkpoint = open_checkpoint(body.checkpoint, keys[body.origin], body.origin)
-    slot = slot_of(body.origin)
-    return check_receipt(body, trusted.contract, slot, trusted.code_hash, checkpoint.size, checkpoint.root)
+    *before, newest = slots_of(body.origin, checkpoint.size)
+    for slot in before:
+        # Where another account took over at this very size, it may be of either.
+        with suppress(InvalidData):
+            return check_receipt(body, trusted.contract, slot, trusted.code_hash, checkpoint.size, checkpoint.root)
+    return check_receipt(body, trusted.contract, newest, trusted.code_hash, checkpoint.size, checkpoint.root)
 
 
 def _of_another_log(

@@ -3,6 +3,7 @@
 from dataclasses import dataclass
 from enum import Enum
 
+from testbed.chain.registry import log_id, slot_key
 from testbed.keys.ed25519 import VerifierKey
 from testbed.keys.log_keys import Revoked
 
@@ -58,8 +59,20 @@ class Agreement:
 
 
 @dataclass(frozen=True, slots=True)
+class TrustedSubmitter:
+    """Another account that anchors a log, from `size` on; what the one before it anchored beyond that is void."""
+
+    origin: str
+    size: int
+    address: str
+
+
+@dataclass(frozen=True, slots=True)
 class TrustedChain:
-    """The chain and the contract: hashes are 32 bytes, addresses checksummed text."""
+    """The chain and the contract: hashes are 32 bytes, addresses checksummed text.
+
+    successors: of the submitter, whose key was stolen, log by log.
+    """
 
     chain_id: int
     genesis: bytes
@@ -67,6 +80,48 @@ class TrustedChain:
     code_hash: bytes
     submitter: str
     confirmations: int = 1
+    successors: tuple[TrustedSubmitter, ...] = ()
+
+    def accounts(self, origin: str, size: int) -> tuple[str, ...]:
+        """Who may have anchored `size` records of a log: one account, or two where one took over at that very size."""
+        line = self._line(origin)
+        ends = [start for start, _ in line[1:]] + [1 << 64]
+        return tuple(address for (start, address), end in zip(line, ends, strict=True) if start <= size <= end)
+
+    def newest_account(self, origin: str) -> str:
+        """Who may anchor more of a log."""
+        return self._line(origin)[-1][1]
+
+    @property
+    def everybody(self) -> frozenset[str]:
+        """Every account that may have anchored anything, in lower case."""
+        return frozenset(address.lower() for address in (self.submitter, *(one.address for one in self.successors)))
+
+    def newest_slot(self, origin: str) -> bytes:
+        """The contract's storage slot of a log that is written now."""
+        return slot_of(self.newest_account(origin), origin)
+
+    def slots(self, origin: str, size: int) -> tuple[bytes, ...]:
+        """The slots that may hold that size of a log."""
+        return tuple(slot_of(account, origin) for account in self.accounts(origin, size))
+
+    def _line(self, origin: str) -> list[tuple[int, str]]:
+        """(size from which on, account), rising."""
+        after = sorted((one.size, one.address) for one in self.successors if one.origin == origin)
+        return [(0, self.submitter), *after]
+
+
+def slot_of(account: str, origin: str) -> bytes:
+    """Storage slot of an account's log."""
+    return slot_key(log_id(account, origin))
+
+
+@dataclass(frozen=True, slots=True)
+class FurtherChain:
+    """Another chain that all logs are anchored on, by its name in the bench file."""
+
+    name: str
+    chain: TrustedChain
 
 
 @dataclass(frozen=True, slots=True)
@@ -97,3 +152,4 @@ class Trust:
     agreement: Agreement = Agreement()
     root: VerifierKey | None = None
     revoked: tuple[Revoked, ...] = ()
+    further: tuple[FurtherChain, ...] = ()

@@ -10,6 +10,7 @@ from testbed.core.finding import Finding, Layer, Verdict, What
 from testbed.verify.across import ModelMaker, check_blocks, check_readers, check_twin
 from testbed.verify.chain import CheckedChain, check_chain
 from testbed.verify.evidence import Evidence, LogEvidence
+from testbed.verify.further import FurtherStanding, anchored_there, check_further, standings_of
 from testbed.verify.log import CheckedLog, check_log
 from testbed.verify.noted import Noted
 from testbed.verify.silence import check_silence
@@ -51,7 +52,8 @@ class Report:
 
     replayed: twin records that were run again; agreed: scans of which two readers say the same; changes: of what a
     person may set, that logged commands explain; commands: that a gateway knew of; blocks: anchors that were checked;
-    kept: records, by origin and index, whose bodies are still there under a tombstone.
+    kept: records, by origin and index, whose bodies are still there under a tombstone;
+    further: how far each further chain goes.
     """
 
     verdict: Verdict
@@ -65,6 +67,7 @@ class Report:
     commands: int = 0
     changes: int = 0
     kept: tuple[tuple[str, int], ...] = ()
+    further: tuple[FurtherStanding, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -90,15 +93,22 @@ def check(trust: Trust, evidence: Evidence, make_model: ModelMaker, work: Work =
 
 def _check(trust: Trust, evidence: Evidence, make_model: ModelMaker, work: Work) -> Checked:
     chain = check_chain(trust.chain, evidence)
-    findings = list(chain.findings)
+    further, found_further = check_further(trust, evidence)
+    findings = [*chain.findings, *found_further]
+    agreed: dict[str, tuple[int, ...]] = {}
     logs: dict[str, CheckedLog] = {}
     # Twins first: what a twin noted of its source is a mirror of the source's leaf hashes.
     for trusted in sorted(trust.logs, key=lambda log: log.role is not LogRole.TWIN):
         found = evidence.logs.get(trusted.origin, LogEvidence(trusted.origin, problem="there is no such log"))
         mirror = Noted(list(logs.values()), trusted.origin)
-        anchored = chain.anchored.get(trusted.origin, [])
+        first = chain.anchored.get(trusted.origin, [])
+        anchored = [*first, *anchored_there(further, trusted.origin)]
         revoked = [one for one in trust.revoked if one.key.name == trusted.origin]
-        logs[trusted.origin] = check_log(trusted, trust.simulated, found, anchored, mirror, work, trust.root, revoked)
+        log = check_log(trusted, trust.simulated, found, anchored, mirror, work, trust.root, revoked)
+        logs[trusted.origin] = log
+        # What is proved rests on the first chain; the others bear witness against a log, and are listed beside it.
+        agreed[log.origin], sizes = log.agreed, {one.size for one in first}
+        log.agreed = tuple(size for size in log.agreed if size in sizes)
     replayed, readers = 0, (LogRole.GATEWAY, LogRole.READER)
     for trusted in trust.logs:
         log = logs[trusted.origin]
@@ -134,6 +144,7 @@ def _check(trust: Trust, evidence: Evidence, make_model: ModelMaker, work: Work)
         commands=said.commands,
         changes=said.changes,
         kept=erasures.kept,
+        further=standings_of(further, agreed),
     )
     return Checked(report, logs, chain)
 

@@ -130,7 +130,7 @@ class Bench:
             head = Head(CHAIN_ID, genesis.hash, version, ARGUMENTS, SUBMITTER, CONTRACT)
             Journal.create(self.journal_file, head).close()
         self.journal = Journal.open(self.journal_file)
-        self.submitter = Submitter(self.node, self.journal, KEY, self.clock, dev_node=True)
+        self.submitter = Submitter(self.node, self.journal, KEY, self.clock)
         logs = [(KEYS[name].verifier(), self.stores[name]) for name in NAMES[:2]]
         self.logs["receipts"] = self.open_log("receipts")
         self.sink = MortalLog(self.logs["receipts"])

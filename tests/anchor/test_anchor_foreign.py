@@ -171,7 +171,7 @@ async def test_a_journal_of_another_contract_is_left_alone(bench: Bench) -> None
     other = bench.folder / "other.jsonl"
     Journal.create(other, replace(bench.journal.head, contract=contract_address(SUBMITTER, 7))).close()
     with Journal.open(other) as journal:
-        submitter = Submitter(bench.node, journal, KEY, bench.clock, dev_node=True)
+        submitter = Submitter(bench.node, journal, KEY, bench.clock)
         with pytest.raises(ChainError, match="is not the chain of this bench"):
             await submitter.catch_up(load_artifact())
         assert journal.reached.steps == 0

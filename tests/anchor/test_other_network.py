@@ -1,199 +1,25 @@
 """Anchoring on a network of others: their transactions come before, between and into the same block."""
 
 import asyncio
-import json
-import re
-import time
 from collections.abc import AsyncIterator
-from contextlib import suppress
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 from eth_utils.crypto import keccak
 
-from testbed.anchor.anchorer import Anchorer
-from testbed.anchor.policy import Policy
-from testbed.anchor.submitter import Submitter
-from testbed.chain.artifact import load_artifact
-from testbed.chain.devnode import BALANCE_WEI, anvil_program, genesis_document
-from testbed.chain.journal import Journal
 from testbed.chain.reading import read_journal
-from testbed.chain.registry import address_of, contract_address, deploy_transaction
-from testbed.chain.rpc import Node
-from testbed.chain.steps import Head, Mined
-from testbed.chain.wire import Receipt
-from testbed.core.bodies import Heartbeat
-from testbed.core.clock import VirtualClock
-from testbed.core.entropy import SeededEntropy
 from testbed.core.finding import Layer, What
-from testbed.keys.ed25519 import SigningKey
-from testbed.store.sqlite import LogStore
-from testbed.tlog.publisher import Publisher
-from testbed.tlog.sequencer import Log
-from testbed.verify.chain import CheckedChain, check_chain
-from testbed.verify.evidence import Evidence
-from testbed.verify.gather import gather
-from testbed.verify.trust import LogRole, Trust, TrustedChain, TrustedLog
-
-KEY, OTHER_KEY = bytes([0x11]) * 32, bytes([0x22]) * 32
-SUBMITTER = address_of(KEY)
-CHAIN_ID = 555
-SOURCE = SigningKey.from_seed("bench.example/source", bytes([1]) * 32)
-LISTENING = re.compile(rb"Listening on 127\.0\.0\.1:(\d+)\n")
+from testbed.verify.chain import check_chain
+from tests.anchor.others import KEY, OTHER_KEY, SOURCE, Bench, KilledError, flipped, network, of_own_node
 
 
 @pytest.fixture
-async def url(tmp_path: Path) -> AsyncIterator[str]:
-    """A node with two funded accounts that sets its blocks' times and keeps old states."""
-    document = genesis_document(CHAIN_ID, 1_700_000_000, SUBMITTER)
-    document["alloc"][address_of(OTHER_KEY).lower()] = {"balance": hex(BALANCE_WEI)}
-    genesis = tmp_path / "genesis.json"
-    genesis.write_text(json.dumps(document), encoding="utf-8")
-    options = (f"--chain-id={CHAIN_ID}", f"--init={genesis}", f"--cache-path={tmp_path}", "--accounts=0", "--port=0")
-    process = await asyncio.create_subprocess_exec(
-        str(anvil_program()),
-        *options,
-        "--hardfork=cancun",
-        "--color=never",
-        stdin=asyncio.subprocess.DEVNULL,
-        stdout=asyncio.subprocess.PIPE,
-        stderr=asyncio.subprocess.STDOUT,
-    )
-    assert process.stdout is not None
-    printed = b""
-    while (found := LISTENING.search(printed)) is None:
-        line = await asyncio.wait_for(process.stdout.readline(), 20)
-        assert line, printed
-        printed += line
-    drain = asyncio.create_task(process.stdout.read())
-    yield f"http://127.0.0.1:{found[1].decode()}"
-    with suppress(ProcessLookupError):
-        process.terminate()
-    await process.wait()
-    await drain
-
-
-class KilledError(Exception):
-    """The process ends here."""
-
-
-class MortalNode(Node):
-    """A node's client whose process is killed right before or right behind the sending of a transaction."""
-
-    def __init__(self, url: str) -> None:
-        super().__init__(url)
-        self.dies = ""
-        self.sends = 0
-        self.waits = asyncio.Event()
-
-    async def wait_for_receipt(self, tx_hash: bytes, within_s: float = 30.0) -> Receipt:
-        self.waits.set()
-        return await super().wait_for_receipt(tx_hash, within_s)
-
-    async def send(self, raw: bytes) -> bytes:
-        self.sends += 1
-        if self.dies == "before":
-            raise KilledError
-        sent = await super().send(raw)
-        if self.dies == "behind":
-            raise KilledError
-        return sent
-
-
-@dataclass
-class Bench:
-    """A log and its anchor, and whoever else uses the network."""
-
-    folder: Path
-    url: str
-
-    def __post_init__(self) -> None:
-        self.store = LogStore.create(self.folder / "log.sqlite")
-        self.log = Log(SOURCE, self.store, Publisher(self.folder / "tlog"), SeededEntropy(1, "source"))
-        self.others = Node(self.url)
-        self.node = MortalNode(self.url)
-        self.journal_file = self.folder / "journal.jsonl"
-        self.journal: Journal | None = None
-
-    async def start(self) -> None:
-        """Start the anchor, as after a kill."""
-        self.node.dies = ""
-        if self.journal is not None:
-            self.journal.close()
-        else:
-            genesis = await self.node.block(0)
-            assert genesis is not None
-            self.contract = contract_address(SUBMITTER, await self.node.nonce(SUBMITTER))
-            self.head = Head(CHAIN_ID, genesis.hash, None, (), SUBMITTER, self.contract)
-            Journal.create(self.journal_file, self.head).close()
-        self.journal = Journal.open(self.journal_file)
-        submitter = Submitter(self.node, self.journal, KEY, VirtualClock(0), dev_node=False)
-        logs = [(SOURCE.verifier(), self.store)]
-        self.anchorer = Anchorer(submitter, logs, Policy(1, 10**9), VirtualClock(0))
-        assert await submitter.catch_up(load_artifact()) == 0
-
-    async def end(self) -> None:
-        await self.node.close()
-        await self.others.close()
-        if self.journal is not None:
-            self.journal.close()
-        self.store.close()
-
-    def commit(self) -> None:
-        self.log.append([("cell", Heartbeat(self.log.size, "", ()))])
-
-    async def send_other(self, key: bytes = OTHER_KEY) -> bytes:
-        """Hand in somebody's transaction, which does nothing; its hash."""
-        nonce = int(str(await self.others.call("eth_getTransactionCount", address_of(key), "pending")), 16)
-        return await self.others.send(deploy_transaction(key, CHAIN_ID, nonce, b"\x00"))
-
-    async def mine_other(self, key: bytes = OTHER_KEY) -> None:
-        """Somebody's transaction, in a block of its own."""
-        await self.others.wait_for_receipt(await self.send_other(key))
-
-    async def pending(self) -> int:
-        """Transactions that wait for a block."""
-        status = await self.others.call("txpool_status")
-        assert isinstance(status, dict)
-        return int(status["pending"], 16)
-
-    async def mine_once_pending(self, count: int) -> None:
-        """One block of all that waits, as soon as so many do."""
-        deadline = time.monotonic() + 20
-        while await self.pending() < count:
-            assert time.monotonic() < deadline
-        await self.others.call("evm_mine")
-
-    def mined(self) -> list[Mined]:
-        return [step.mined for step in read_journal(self.journal_file).steps if step.mined is not None]
-
-    async def evidence(self) -> Evidence:
-        trust = Trust(
-            "bench",
-            True,
-            (TrustedLog(SOURCE.name, LogRole.GATEWAY, SOURCE.verifier(), bytes(32)),),
-            self.trusted(),
-            (),
-            heartbeat_ns=10**10,
-            twin_lag=0,
-        )
-        return await gather(trust, {}, self.journal_file, self.others, "")
-
-    def trusted(self, confirmations: int = 1) -> TrustedChain:
-        code_hash = load_artifact().code_hash
-        return TrustedChain(CHAIN_ID, self.head.genesis_hash, self.contract, code_hash, SUBMITTER, confirmations)
-
-    async def check(self, confirmations: int = 1) -> CheckedChain:
-        """What an auditor makes of journal and chain."""
-        return check_chain(self.trusted(confirmations), await self.evidence())
-
-
-@pytest.fixture
-async def bench(url: str, tmp_path: Path) -> AsyncIterator[Bench]:
-    made = Bench(tmp_path, url)
-    yield made
-    await made.end()
+async def bench(tmp_path: Path) -> AsyncIterator[Bench]:
+    async with network(tmp_path / "node") as url:
+        made = Bench(tmp_path, url)
+        yield made
+        await made.end()
 
 
 async def test_others_send_in_between(bench: Bench) -> None:
@@ -240,13 +66,9 @@ async def test_others_stand_in_the_same_block(bench: Bench) -> None:
 async def test_a_journal_of_an_own_node_holds_no_block_of_others(bench: Bench) -> None:
     await anchor_beside_others(bench)
     evidence = await bench.evidence()
-    own = replace(evidence, journal_head=replace(bench.head, node_version="anvil/v1.7.1"))
+    own = of_own_node(evidence, bench.head)
     (finding,) = check_chain(bench.trusted(), own).findings
     assert (finding.what, finding.layer) == (What.SUBSTITUTED, Layer.ANCHOR)
-
-
-def flipped(data: bytes) -> bytes:
-    return data[:-1] + bytes([data[-1] ^ 1])
 
 
 @pytest.mark.parametrize("part", ["header", "slot proof", "transaction", "root", "size"])

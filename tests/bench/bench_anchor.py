@@ -79,7 +79,7 @@ async def measure(folder: Path, count: int) -> tuple[list[float], list[float], l
             assert genesis is not None  # every chain has one
             head = Head(CHAIN_ID, genesis.hash, await node.version(), ARGUMENTS, account, contract_address(account, 0))
             with Journal.create(folder / "journal.jsonl", head) as journal:
-                submitter = Submitter(node, journal, KEY, SystemClock(), dev_node=True)
+                submitter = Submitter(node, journal, KEY, SystemClock())
                 await submitter.catch_up(load_artifact())
                 await again(other, newest(journal))
                 return await anchored(submitter, journal, other, count)

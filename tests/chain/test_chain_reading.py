@@ -85,7 +85,7 @@ def test_every_reader_sees_the_same(tmp_path: Path, count: int, open_step: bool)
         path.write_bytes(whole + torn)
         assert read_journal(path).steps == tuple(steps)
         assert list(iterate_steps(path)) == steps
-        assert read_tail(path) == Tail(HEAD, len(steps), last)
+        assert read_tail(path) == Tail(HEAD, len(steps), last, None if last is None else last.mined)
         reached = summarize(path)
         assert (reached.head, reached.steps, reached.last) == (HEAD, len(steps), last)
         path.write_bytes(whole)

@@ -86,7 +86,7 @@ async def test_a_state_whose_accounts_are_those_of_another_block_is_set_aside(be
     paths = Paths(bench.data)
     with closing(Journal.open(paths.journal)) as journal:
         async with Node(role.url) as node:
-            submitter = Submitter(node, journal, read_secret(paths.key("anchor")), VirtualClock(10**18), dev_node=True)
+            submitter = Submitter(node, journal, read_secret(paths.key("anchor")), VirtualClock(10**18))
             await submitter.catch_up(load_artifact())
     await role.stop()
 

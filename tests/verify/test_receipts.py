@@ -2,7 +2,6 @@
 
 from collections.abc import Callable
 from dataclasses import replace
-from functools import partial
 from typing import Any
 
 import pytest
@@ -11,7 +10,6 @@ from testbed.core.bodies import AnchorReceipt
 from testbed.core.finding import Finding, Layer, Verdict, What
 from testbed.keys.log_keys import LogKeys
 from testbed.rig.auditing import approved_model
-from testbed.verify.chain import slot_of
 from testbed.verify.evidence import ChainEvidence, Evidence
 from testbed.verify.log import CheckedLog
 from testbed.verify.receipts import Accepted, check_receipts
@@ -49,9 +47,9 @@ class Judge:
         self.log = replace(self.log, genuine=genuine)
 
     def found(self, *, settled: bool = True) -> list[Finding]:
-        slot = partial(slot_of, self.trust.chain)
+        slots = self.trust.chain.slots
         keys = {log.origin: LogKeys(log.key) for log in self.trust.logs}
-        return check_receipts(self.log, self.trust.chain, keys, self.accepted, self.chain, slot, settled=settled)[0]
+        return check_receipts(self.log, self.trust.chain, keys, self.accepted, self.chain, slots, settled=settled)[0]
 
 
 @pytest.fixture
