@@ -72,7 +72,10 @@ class StoredRows(Sequence[Row]):
     def reaches(self, width: int) -> list[Reach]:
         """All rows in order, `width` in each part. Rows under numbers that no writer gives are in the first or last."""
         # Asked for at once, SQLite would go through the whole table.
-        ends = [next(self._select(f"SELECT {end}(idx) FROM records", ()))[0] for end in ("min", "max")]
+        ends = [
+            next(self._select(query, ()))[0]
+            for query in ("SELECT min(idx) FROM records", "SELECT max(idx) FROM records")
+        ]
         if not self.plain or not all(isinstance(end, int) for end in ends):
             return [Reach(self._label, self._address)]
         count = min(max(0, ends[1] + 1), self._at_most())

@@ -5,15 +5,15 @@ from dataclasses import dataclass
 from itertools import pairwise
 
 from testbed.chain.proofs import Header, header_fields
-from testbed.chain.receipts import ProvenReceipt, check_receipt
+from testbed.chain.receipts import ProvenReceipt
 from testbed.core.bodies import AnchorReceipt, Beacon
 from testbed.core.errors import InvalidData, InvalidProof
 from testbed.core.finding import Finding, Layer, Verdict, What
 from testbed.keys.evidence_file import ProvedAnchor, ProvedRecord
 from testbed.merkle.proofs import verify_consistency
 from testbed.record.bodies import encode_body
-from testbed.verify.chain import slot_of
 from testbed.verify.opened import OpenedRecord, Opener, refusal
+from testbed.verify.receipts import prove_receipt
 from testbed.verify.trace import After
 from testbed.verify.trust import LogRole, Trust, TrustedChain
 
@@ -52,8 +52,7 @@ def check_anchor(anchor: ProvedAnchor, subject: OpenedRecord, trust: Trust, open
     except InvalidData as error:
         return refusal(where, subject.origin, None, error)
     try:
-        slot = slot_of(trust.chain, subject.origin)
-        proven = check_receipt(body, trust.chain.contract, slot, trust.chain.code_hash, accepted.size, accepted.root)
+        proven = prove_receipt(body, trust.chain, trust.chain.slots(subject.origin, accepted.size), accepted)
     except InvalidData as error:
         detail = f"it does not prove what it says: {error}"
         return Finding(What.SUBSTITUTED, Layer.ANCHOR, where, detail, origin=subject.origin)

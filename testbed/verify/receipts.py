@@ -7,6 +7,7 @@ from testbed.chain.proofs import header_fields
 from testbed.chain.receipts import ProvenReceipt, check_receipt
 from testbed.chain.steps import Anchoring, Mined
 from testbed.core.bodies import AnchorReceipt
+from testbed.core.checkpoint import Checkpoint
 from testbed.core.entry import Kind
 from testbed.core.errors import InvalidData
 from testbed.core.finding import Finding, Layer, Verdict, What
@@ -102,12 +103,19 @@ def _prove(
     slots_of: Callable[[str, int], Sequence[bytes]],
 ) -> ProvenReceipt:
     checkpoint = open_checkpoint(body.checkpoint, keys[body.origin], body.origin)
-    *before, newest = slots_of(body.origin, checkpoint.size)
+    return prove_receipt(body, trusted, slots_of(body.origin, checkpoint.size), checkpoint)
+
+
+def prove_receipt(
+    body: AnchorReceipt, trusted: TrustedChain, slots: Sequence[bytes], accepted: Checkpoint
+) -> ProvenReceipt:
+    """What a receipt proves of `accepted`, by one of the slots that may hold it. Raises InvalidData."""
+    *before, newest = slots
     for slot in before:
         # Where another account took over at this very size, it may be of either.
         with suppress(InvalidData):
-            return check_receipt(body, trusted.contract, slot, trusted.code_hash, checkpoint.size, checkpoint.root)
-    return check_receipt(body, trusted.contract, newest, trusted.code_hash, checkpoint.size, checkpoint.root)
+            return check_receipt(body, trusted.contract, slot, trusted.code_hash, accepted.size, accepted.root)
+    return check_receipt(body, trusted.contract, newest, trusted.code_hash, accepted.size, accepted.root)
 
 
 def _of_another_log(
