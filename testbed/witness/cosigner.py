@@ -5,7 +5,8 @@ asked later is held against it.
 """
 
 import threading
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 
 from testbed.core.checkpoint import Checkpoint
@@ -15,6 +16,7 @@ from testbed.core.failpoints import AFTER, BEFORE, reached
 from testbed.keys.checkpoint import parse_checkpoint
 from testbed.keys.cosignature import Cosigned, WitnessKey, cosign, open_cosigned
 from testbed.keys.ed25519 import SigningKey, VerifierKey
+from testbed.keys.log_keys import LogKeys, open_key_change
 from testbed.keys.note import SignatureLine, split_note
 from testbed.merkle.proofs import verify_consistency
 from testbed.merkle.tree import EMPTY_ROOT
@@ -34,19 +36,42 @@ class Newest:
 class Cosigner:
     """The witness of some logs. logs: the keys that may sign for each origin; memories: its files, by origin.
 
-    Raises StoreError where a file is not what this witness left. May be called from any thread.
+    root: the key that signs changes of the logs' keys, None where they never change. Raises StoreError where a file is
+    not what this witness left. May be called from any thread.
     """
 
     def __init__(
-        self, key: SigningKey, logs: Mapping[str, Sequence[VerifierKey]], memories: Mapping[str, Memory], clock: Clock
+        self,
+        key: SigningKey,
+        logs: Mapping[str, LogKeys],
+        memories: Mapping[str, Memory],
+        clock: Clock,
+        root: VerifierKey | None = None,
     ) -> None:
         self.key = WitnessKey.of(key)
         self._signing = key
-        self._logs = logs
+        self._root = root
+        self._logs = {origin: _grown(keys, memories[origin].key_changes(), root) for origin, keys in logs.items()}
         self._memories = memories
         self._clock = clock
         self._lock = threading.Lock()
         self._newest = {origin: self._load(origin) for origin in logs}
+
+    def keys(self, origin: str) -> LogKeys:
+        """The keys of a log, as far as they are known."""
+        return self._logs[origin]
+
+    def learn(self, origin: str, changes: Iterable[bytes]) -> bool:
+        """Take in notes by which a log's keys changed; those that go on from what is known are kept: whether any."""
+        with self._lock:
+            before = self._logs[origin]
+            count = len(self._memories[origin].key_changes())
+            for note in changes:
+                grown = _grown(self._logs[origin], [note], self._root)
+                if grown != self._logs[origin]:
+                    self._memories[origin].save(f"keys/{count}", note)
+                    self._logs[origin], count = grown, count + 1
+            return self._logs[origin] != before
 
     def newest(self, origin: str) -> Newest | None:
         """What was cosigned last of a log; it is on disk."""
@@ -54,7 +79,7 @@ class Cosigner:
 
     def open(self, origin: str, note: bytes) -> Cosigned:
         """A checkpoint of one of the logs, signed by it. Raises InvalidData, InvalidSignature."""
-        return open_cosigned(note, self._logs[origin], (), origin)
+        return open_cosigned(note, [self._logs[origin]], (), origin)
 
     def add_checkpoint(self, body: bytes) -> Answer:
         """Answer a request. Raises StoreError, with nothing cosigned, where it cannot be written down."""
@@ -128,9 +153,9 @@ class Cosigner:
 
     def _own_lines(self, origin: str, note: bytes) -> bytes:
         """A note with the signatures by the log's own keys alone."""
-        known = {(key.name, key.key_id) for key in self._logs[origin]}
         text, lines = split_note(note)
-        own = (line.encode() for line in dict.fromkeys(lines) if line.identity in known)
+        key = self._logs[origin].at(parse_checkpoint(text).size)
+        own = (line.encode() for line in dict.fromkeys(lines) if line.identity == (key.name, key.key_id))
         return f"{text}\n{''.join(own)}".encode()
 
     def _load(self, origin: str) -> Newest | None:
@@ -139,7 +164,7 @@ class Cosigner:
         if note is None:
             return None
         try:
-            found = open_cosigned(note, self._logs[origin], [self.key], origin)
+            found = open_cosigned(note, [self._logs[origin]], [self.key], origin)
         except InvalidData as error:
             raise self._changed(memory, str(error)) from error
         if not found.cosignatures:
@@ -153,6 +178,17 @@ class Cosigner:
             "restore the folder from a backup that is no older than its last cosignature; without one, make a new key:"
             " a witness that has forgotten what it cosigned must not go on under its name",
         )
+
+
+def _grown(keys: LogKeys, changes: Iterable[bytes], root: VerifierKey | None) -> LogKeys:
+    """The keys with those changes that the root key has signed and that follow from them."""
+    if root is None:
+        return keys
+    valid = []
+    for note in changes:
+        with suppress(InvalidData):
+            valid.append(open_key_change(note, root))
+    return keys.followed_by(valid)
 
 
 def _check_growth(held: Checkpoint, new: Checkpoint, request: AddCheckpoint) -> None:

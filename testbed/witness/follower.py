@@ -10,10 +10,11 @@ from itertools import zip_longest
 from typing import Protocol
 
 from testbed.core.checkpoint import Checkpoint
-from testbed.core.errors import InvalidData
+from testbed.core.errors import InvalidData, InvalidSignature
 from testbed.merkle.tiles import TILE_WIDTH, TileId, split_tile
 from testbed.merkle.tree import CompactRange, Tree
 from testbed.witness.cosigner import Cosigner
+from testbed.witness.memory import MOST_CHANGES
 from testbed.witness.mirror import HASH_SIZE, Mirror
 
 MOST_NOTE = 1 << 18
@@ -78,7 +79,7 @@ class Follower:
     def _look(self, note: bytes) -> str:
         """Why the checkpoint is not cosigned, "" where it is."""
         try:
-            shown = self._cosigner.open(self.origin, note).checkpoint
+            shown = self._open(note)
         except InvalidData as error:
             return f"not a checkpoint that its log signed: {error}"
         newest = self._cosigner.newest(self.origin)
@@ -98,6 +99,22 @@ class Follower:
         # What was cosigned meanwhile on somebody else's request is looked at the next time.
         self._cosigner.cosign_grown(self.origin, note, roots)
         return ""
+
+    def _open(self, note: bytes) -> Checkpoint:
+        """The checkpoint; where its log may have another key since, what is published of that is looked at first."""
+        try:
+            return self._cosigner.open(self.origin, note).checkpoint
+        except InvalidSignature:
+            if not self._cosigner.learn(self.origin, self._key_changes()):
+                raise
+            return self._cosigner.open(self.origin, note).checkpoint
+
+    def _key_changes(self) -> Iterator[bytes]:
+        for number in range(MOST_CHANGES):
+            note = self._source.read(f"key-changes/{number}", MOST_NOTE)
+            if note is None:
+                return
+            yield note
 
     def _roots(self, shown: int, held: int) -> dict[int, bytes]:
         """Roots of the tree at both sizes, as what was mirrored and what is fetched now have it."""

@@ -2,6 +2,7 @@
 
 checkpoint   the newest checkpoint that it cosigned, with the log's signature and its own
 leaves       hashes of the log's records, 32 bytes each
+keys/N       notes by which the log's keys changed, from N = 0 on
 mirrored     the checkpoint, as the log signed it, under which `leaves` was found right
 refused/N.theirs, N.ours, N.path
              a checkpoint that was not cosigned, the one that it does not go with, and the hashes of the path from the
@@ -19,6 +20,9 @@ from testbed.store.files import write_atomic
 
 MOST_REFUSED = 16
 """Refused checkpoints that are kept; the first ones say what happened, and a disk must not fill with more."""
+
+MOST_CHANGES = 64
+"""Changes of keys of one log that are followed."""
 
 
 def origin_hash(origin: str) -> str:
@@ -60,6 +64,13 @@ class Memory:
     def save(self, name: str, data: bytes) -> None:
         """Replace a file, whole or not at all. Raises StoreError."""
         write_atomic(self.folder / name, data, durable=self.durable)
+
+    def key_changes(self) -> list[bytes]:
+        """Notes by which the log's keys changed, in their order."""
+        found: list[bytes] = []
+        while len(found) < MOST_CHANGES and (note := self.read(f"keys/{len(found)}")) is not None:
+            found.append(note)
+        return found
 
     def refuse(self, refused: Refused) -> None:
         """Keep a refused checkpoint, unless it is kept already or there are enough."""

@@ -8,8 +8,8 @@ from collections.abc import Iterator, Sequence
 
 from testbed.core.checkpoint import Checkpoint
 from testbed.core.errors import InvalidData, StoreError
-from testbed.keys.cosignature import open_cosigned
-from testbed.keys.ed25519 import VerifierKey
+from testbed.keys.checkpoint import open_checkpoint
+from testbed.keys.log_keys import LogKeys
 from testbed.merkle.tiles import TILE_WIDTH, TileId
 from testbed.merkle.tree import CompactRange
 from testbed.witness.memory import Memory
@@ -25,7 +25,7 @@ class Mirror:
     One thread makes it grow; `tile` may be asked by any, for what is mirrored.
     """
 
-    def __init__(self, memory: Memory, keys: Sequence[VerifierKey], origin: str) -> None:
+    def __init__(self, memory: Memory, keys: LogKeys) -> None:
         self._memory = memory
         self._edge = CompactRange()
         self._levels: list[list[bytes]] = []
@@ -34,7 +34,7 @@ class Mirror:
         self.note = memory.read("mirrored")
         """The log's own checkpoint under which the copy was found right."""
         if self.note is not None:
-            self._restore(self.note, keys, origin)
+            self._restore(self.note, keys)
 
     @property
     def size(self) -> int:
@@ -97,14 +97,14 @@ class Mirror:
         found = hashes[start : start + tile.width]
         return b"".join(found) if len(found) == tile.width else None
 
-    def _restore(self, note: bytes, keys: Sequence[VerifierKey], origin: str) -> None:
+    def _restore(self, note: bytes, keys: LogKeys) -> None:
         try:
-            signed = open_cosigned(note, keys, (), origin).checkpoint
+            signed = open_checkpoint(note, keys, keys.name)
         except InvalidData as error:
             raise self._changed(str(error)) from error
         for digest in self.leaves(signed.size):
             self._add(digest)
-        if Checkpoint(origin, self._edge.size, self._edge.root()) != signed:
+        if Checkpoint(keys.name, self._edge.size, self._edge.root()) != signed:
             raise self._changed(f"the hashes do not give the root of its checkpoint of size {signed.size}")
 
     def _add(self, digest: bytes) -> None:

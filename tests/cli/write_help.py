@@ -32,6 +32,7 @@ COMMANDS = (
     "demo",
     "simulate",
     "run",
+    "serve-log",
     "import",
 )
 

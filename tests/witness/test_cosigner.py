@@ -15,6 +15,7 @@ from testbed.core.errors import InvalidData, StoreError
 from testbed.keys.checkpoint import sign_checkpoint
 from testbed.keys.cosignature import WitnessKey, open_cosigned, parse_lines
 from testbed.keys.ed25519 import SigningKey
+from testbed.keys.log_keys import LogKeys
 from testbed.keys.note import SignatureLine, add_lines, sign_note, split_note
 from testbed.merkle.tree import EMPTY_ROOT, Tree
 from testbed.witness.cosigner import Cosigner
@@ -22,7 +23,7 @@ from testbed.witness.memory import MOST_REFUSED, Memory
 from testbed.witness.request import MOST_BYTES, AddCheckpoint, Answer, parse_request
 from tests.witness.logs import LOG, ORIGIN, WITNESS, checkpoint, leaves, note, request
 
-KEYS = [LOG.verifier()]
+KEYS = LogKeys(LOG.verifier())
 START_NS = 1_767_225_600 * 10**9
 TREE = Tree(leaves(300))
 OTHER = Tree([*leaves(100), *leaves(300, "b", 100)])
@@ -38,7 +39,7 @@ def cosigned(answer: Answer, body: bytes) -> Checkpoint:
     """The checkpoint that an answer cosigns, as the log takes it in."""
     assert answer.status == 200
     asked = parse_request(body).note
-    found = open_cosigned(add_lines(asked, parse_lines(answer.body)), KEYS, [WitnessKey.of(WITNESS)], ORIGIN)
+    found = open_cosigned(add_lines(asked, parse_lines(answer.body)), [KEYS], [WitnessKey.of(WITNESS)], ORIGIN)
     assert [one.witness.name for one in found.cosignatures] == [WITNESS.name]
     return found.checkpoint
 

@@ -9,6 +9,7 @@ from testbed.core.clock import VirtualClock
 from testbed.core.errors import InvalidProof, StoreError
 from testbed.keys.checkpoint import sign_checkpoint
 from testbed.keys.encoding import from_base64
+from testbed.keys.log_keys import LogKeys
 from testbed.merkle.proofs import verify_consistency
 from testbed.merkle.tiles import TileId, tile_hashes, tile_widths
 from testbed.merkle.tree import Tree
@@ -31,10 +32,10 @@ class Watching:
 
     def again(self) -> None:
         """Start it (again)."""
-        keys = [LOG.verifier()]
+        keys = LogKeys(LOG.verifier())
         self.memory = Memory(self.folder, ORIGIN, durable=False)
         self.cosigner = Cosigner(WITNESS, {ORIGIN: keys}, {ORIGIN: self.memory}, VirtualClock(START_NS))
-        self.mirror = Mirror(self.memory, keys, ORIGIN)
+        self.mirror = Mirror(self.memory, keys)
         self.follower = Follower(ORIGIN, self.cosigner, self.mirror, self.source)
 
     def step(self) -> Followed:
