@@ -31,7 +31,9 @@ def rewrite_twin_record(log: TargetLog, index: int) -> Falsified:
     covering = next((size for size in log.sizes if size > index), None)
     where = f"record {index} of {log.origin}"
     expected = [Expected(What.DIVERGED, Layer.TWIN, where, log.origin, index)]
-    if covering is not None:
+    if index < log.witnessed:
+        expected.insert(0, Expected(What.FORKED, Layer.LOG, where, log.origin, index))
+    elif covering is not None:
         place = f"checkpoint of {log.origin}, size {covering}, anchored in block"
         expected.insert(0, Expected(What.FORKED, Layer.LOG, place, log.origin))
     return Falsified(f"{where} was changed, and everything above it signed anew with the twin's key", tuple(expected))

@@ -11,7 +11,8 @@ from testbed.core.tags import Tag
 class TargetLog:
     """One log on disk, with the key of the one who writes it.
 
-    sizes: its anchored sizes, rising; tags: by which its states are read, none for a log without states.
+    sizes: its anchored sizes, rising; tags: by which its states are read, none for a log without states; witnessed: how
+    many of its records a witness has a copy of.
     """
 
     origin: str
@@ -20,6 +21,7 @@ class TargetLog:
     key_seed: bytes
     sizes: tuple[int, ...]
     tags: tuple[Tag, ...] = ()
+    witnessed: int = 0
 
 
 @dataclass(frozen=True, slots=True)

@@ -36,6 +36,13 @@ def _verify(commands: Commands) -> None:
         "--log", metavar="NAME", help="the log of that record, such as: reader (default: gateway first)"
     )
     command.add_argument(
+        "--witness",
+        action="append",
+        default=[],
+        metavar="PLACE",
+        help="folder or http://... of a witness that stands elsewhere; may be given again",
+    )
+    command.add_argument(
         "--jobs",
         type=int,
         metavar="N",

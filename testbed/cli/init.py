@@ -11,7 +11,8 @@ from testbed.core.clock import SystemClock
 from testbed.core.entropy import SystemEntropy
 from testbed.core.errors import UsageError
 from testbed.rig.default import default_text
-from testbed.rig.initialize import check_fresh, initialize, root_file
+from testbed.rig.initialize import check_fresh, initialize, make_witness, root_file
+from testbed.rig.trust import witness_table
 
 
 def execute(options: argparse.Namespace) -> int:
@@ -19,6 +20,10 @@ def execute(options: argparse.Namespace) -> int:
     if options.folder is not None:
         return _write_bench(options.folder, as_json=options.json)
     bench = bench_of(options)
+    if options.witness is not None:
+        table = make_witness(bench, options.witness, SystemEntropy())
+        print(json.dumps({"key": table.key, "name": table.name}) if options.json else witness_table(table))
+        return 0
     check_fresh(bench, bench.trust_file)
     trust = asyncio.run(initialize(bench, bench.trust_file, SystemClock(), SystemEntropy(), simulated=False))
     made = {

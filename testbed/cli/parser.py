@@ -42,6 +42,7 @@ def parser() -> argparse.ArgumentParser:
         _demo,
         _simulate,
         _run,
+        _serve_log,
         _import,
     ):
         add(commands)
@@ -57,6 +58,9 @@ def _init(commands: Commands) -> None:
     add_bench(command)
     command.add_argument(
         "--in", dest="folder", type=Path, metavar="DIR", help="only write a bench file to edit into DIR"
+    )
+    command.add_argument(
+        "--witness", metavar="NAME", help="only make the key of this witness, and print its table for trust files"
     )
     add_json(command)
 
@@ -257,9 +261,10 @@ def _run(commands: Commands) -> None:
     command = commands.add_parser(
         "run",
         help="run one role",
-        description="Runs one role of a bench until SIGTERM or Ctrl-C: plc, chain, a reader, the twin, or anchor.",
+        description="Runs one role of a bench until SIGTERM or Ctrl-C: plc, chain, a reader, the twin, anchor, or a"
+        " witness.",
     )
-    command.add_argument("role", metavar="ROLE", help="plc, chain, gateway, reader, twin or anchor")
+    command.add_argument("role", metavar="ROLE", help="plc, chain, gateway, reader, twin, anchor or witness")
     add_bench(command)
     command.add_argument("--with-parent", action="store_true", help="also stop when standard input ends, and log JSON")
     command.add_argument(
@@ -269,6 +274,20 @@ def _run(commands: Commands) -> None:
         metavar="X",
         help="seconds of an emulated plant in one of the wall, 0.1 to 100 (default: 1)",
     )
+
+
+def _serve_log(commands: Commands) -> None:
+    command = commands.add_parser(
+        "serve-log",
+        help="serve the logs as static files over HTTP",
+        description="Serves the logs of a bench, running or not, as static files for any client of C2SP tlog-tiles,"
+        " until SIGTERM or Ctrl-C: each below its name, at the place that [serve] of the bench file says. Logs hold"
+        " commitments; bodies are not served.",
+    )
+    # A module's name has no hyphen.
+    command.set_defaults(command="serve_log")
+    add_bench(command)
+    add_json(command)
 
 
 def _time_scale(text: str) -> float:

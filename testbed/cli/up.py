@@ -12,6 +12,7 @@ from testbed.rig.bench import Bench
 from testbed.rig.metrics import serve_metrics
 from testbed.rig.operating import record_configuration
 from testbed.rig.readiness import check_ready
+from testbed.rig.serving import serve_logs
 from testbed.rig.supervision import down_of
 from testbed.rig.supervisor import Supervisor, role_command
 
@@ -38,7 +39,7 @@ async def _up(bench: Bench, command: list[str], duration: float | None, *, json_
         loop.call_later(duration, stopping.set)
     with display(bench, json_lines=json_lines) as (say, watch):
         supervisor = Supervisor(bench, command, say)
-        with serve_metrics(bench, supervisor):
+        with serve_metrics(bench, supervisor), serve_logs(bench):
             await supervisor.run(stopping, lambda: watch(supervisor))
     return TestbedError.exit_code if down_of(supervisor.supervised()) else 0
 

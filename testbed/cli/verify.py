@@ -13,6 +13,7 @@ from testbed.cli.finding import findings_as_json, print_findings
 from testbed.cli.near import near
 from testbed.cli.options import bench_of, trust_of
 from testbed.cli.reporting import check_and_print
+from testbed.cli.seen import witnessed_lines
 from testbed.cli.tracing import trace_as_json, trace_as_text
 from testbed.cli.working import working
 from testbed.core.errors import UsageError
@@ -60,7 +61,7 @@ def execute(options: argparse.Namespace) -> int:
             return check_and_print(bench, file, options.report, work, as_json=options.json)
     begun = time.monotonic()
     with working(options.jobs) as work:
-        checked = asyncio.run(audit(bench, file, work))
+        checked = asyncio.run(audit(bench, file, work, options.witness))
     report = checked.report
     if options.record is not None:
         source, seq = options.record
@@ -112,6 +113,8 @@ def print_report(bench: Bench, report: Report, seconds: float) -> None:
     print(f"            {_count(report.blocks, 'anchor')} checked {chain}{_gas(report)}")
     for further in report.further:
         print(f"further     {_further(further)}")
+    for line in witnessed_lines(report):
+        print(line)
     print(f"evidence    {near(bench.data)}: logs and tiles by role, anchor/journal.jsonl   ({seconds:.1f} s)")
     readers = sum(one.role in (LogRole.GATEWAY, LogRole.READER) for one in report.standings)
     print(f"not proved  {_TWO_READERS if readers > 1 else _ONE_READER}")
@@ -199,6 +202,8 @@ def _as_json(report: Report) -> dict[str, object]:
         "agreed": report.agreed,
         "commands": report.commands,
         "changes": report.changes,
+        "witnesses": report.witnesses,
+        "witnessed": [asdict(one) for one in report.witnessed],
         "kept": [{"origin": origin, "index": index} for origin, index in report.kept],
         "further": [asdict(one) for one in report.further],
     }

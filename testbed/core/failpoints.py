@@ -10,6 +10,7 @@ it is on disk (it fails) and *after* (it fails but persisted: done, and nobody w
 | intent | what is going to be sent is written to the journal | number of the step |
 | send | a transaction is sent, and mined | number of the step |
 | mined | what was mined is written to the journal | number of the step |
+| cosign | a cosigned checkpoint is written down | size of the log |
 | command | an operator's write is sent to the PLC | the tag |
 | erase | bodies are taken out of a log's store | origin of the log |
 | key | a log's next key takes the place of the one before it | origin of the log |
@@ -19,7 +20,7 @@ from collections.abc import Callable
 
 BEFORE = "before"
 AFTER = "after"
-POINTS = ("sequence", "publish", "intent", "send", "mined", "command", "erase", "key")
+POINTS = ("sequence", "publish", "intent", "send", "mined", "cosign", "command", "erase", "key")
 
 Fire = Callable[[str], None]
 """Ends the process; is handed the detail."""

@@ -13,6 +13,7 @@ from testbed.core.errors import InvalidData, InvalidSignature
 from testbed.keys.checkpoint import parse_checkpoint
 from testbed.keys.ed25519 import PUBLIC_SIZE, SigningKey, VerifierKey, verify_ed25519
 from testbed.keys.encoding import check_name
+from testbed.keys.log_keys import CheckpointKeys
 from testbed.keys.note import SignatureLine, by_identity, parse_line, split_note
 from testbed.keys.vkey import COSIGNATURE, Vkey, parse_vkey
 
@@ -101,14 +102,16 @@ def cosign(text: str, key: SigningKey, time: int) -> SignatureLine:
     return SignatureLine(key.name, WitnessKey.of(key).key_id, signature)
 
 
-def open_cosigned(note: bytes, log: Sequence[VerifierKey], witnesses: Iterable[WitnessKey], origin: str) -> Cosigned:
-    """The checkpoint of `origin` that one of the keys in `log` signed, with the cosignatures by `witnesses`.
+def open_cosigned(note: bytes, log: Sequence[CheckpointKeys], witnesses: Iterable[WitnessKey], origin: str) -> Cosigned:
+    """The checkpoint of `origin` that one of `log` signed, as valid at its size, with the cosignatures by `witnesses`.
 
     Lines by other keys are ignored. Raises InvalidSignature where no key of the log has signed, or a line of a known
     name and key id does not verify, the log's or a witness'; InvalidData where the note is no checkpoint of `origin`.
     """
-    signers, cosigners = by_identity(log), by_identity(witnesses)
     text, lines = split_note(note)
+    checkpoint = parse_checkpoint(text)
+    # Which key is asked for follows from a size that nobody has verified yet; a false one asks for a false key.
+    signers, cosigners = by_identity([keys.at(checkpoint.size) for keys in log]), by_identity(witnesses)
     message = text.encode()
     signer: VerifierKey | None = None
     times: dict[WitnessKey, int] = {}
@@ -122,7 +125,6 @@ def open_cosigned(note: bytes, log: Sequence[VerifierKey], witnesses: Iterable[W
             times[witness] = max(witness.verify(text, line.signature), times.get(witness, 0))
     if signer is None:
         raise InvalidSignature("note: no signature by a trusted key of the log")
-    checkpoint = parse_checkpoint(text)
     if checkpoint.origin != origin:
         raise InvalidData(f"checkpoint: of {checkpoint.origin!r}, not of {origin!r}")
     return Cosigned(checkpoint, signer, tuple(Cosignature(witness, time) for witness, time in times.items()))

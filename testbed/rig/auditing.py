@@ -13,6 +13,7 @@ from testbed.chain.rpc import Node
 from testbed.core.errors import TestbedError, UsageError
 from testbed.core.tags import Tag
 from testbed.fieldbus.readings import readings_of
+from testbed.keys.cosignature import WitnessKey
 from testbed.keys.ed25519 import VerifierKey
 from testbed.keys.log_keys import Revoked
 from testbed.model import registry
@@ -23,6 +24,7 @@ from testbed.rig.bench import Bench
 from testbed.rig.dev_chain import read_dev_chain
 from testbed.rig.paths import Paths
 from testbed.rig.status import running_node
+from testbed.rig.witness_reading import read_witnesses
 from testbed.verify.evidence import Evidence
 from testbed.verify.gather import gather
 from testbed.verify.replay import ApprovedModel
@@ -37,20 +39,24 @@ from testbed.verify.trust import (
     TrustedLog,
     TrustedModel,
     TrustedSubmitter,
+    TrustedWitness,
 )
 from testbed.verify.verdict import Checked, check
 from testbed.verify.work import ALONE, Work
 
 
-async def audit(bench: Bench, trust: Path, work: Work = ALONE) -> Checked:
-    """Check a bench against a trust file. Writes nothing into the bench. Raises UsageError for a bad trust file."""
+async def audit(bench: Bench, trust: Path, work: Work = ALONE, witnesses: Sequence[str] = ()) -> Checked:
+    """Check a bench against a trust file. Writes nothing into the bench. Raises UsageError for a bad trust file.
+
+    witnesses: folders or addresses of witnesses that stand elsewhere than beside the bench's logs.
+    """
     trusted = auditor(trust_file.load_trust(trust))
     if trusted.bench != bench.name:
         raise UsageError(
             f"{trust} is about bench {trusted.bench!r}, and {bench.file} is {bench.name!r}",
             "name the trust file and the bench file of one bench",
         )
-    return check(trusted, await evidence_of(bench, trusted), approved_model, work)
+    return check(trusted, await evidence_of(bench, trusted, witnesses), approved_model, work)
 
 
 async def audit_report(bench: Bench, trust: Path, report: Path, work: Work = ALONE) -> tuple[CheckedReport, Checked]:
@@ -77,14 +83,17 @@ def read_report(report: Path) -> dict[str, bytes]:
     return files
 
 
-async def evidence_of(bench: Bench, trusted: Trust) -> Evidence:
-    """Everything of a bench that a check against `trusted` reads."""
+async def evidence_of(bench: Bench, trusted: Trust, witnesses: Sequence[str] = ()) -> Evidence:
+    """Everything of a bench that a check against `trusted` reads. witnesses: folders or addresses of some elsewhere."""
     paths = Paths(bench.data)
     folders = {bench.origin(name): (paths.log(name), paths.tlog(name)) for name in bench.logs}
+    # Witnesses first: whatever they cosigned was in the logs before.
+    kept = await asyncio.to_thread(read_witnesses, bench, trusted, witnesses)
     further = {one.name: await _further(bench, trusted, one) for one in trusted.further}
     async with _node(bench, paths) as (node, problem):
         evidence = await gather(trusted, folders, paths.journal, node, problem)
-    return replace(evidence, further=further)
+    logs = {origin: replace(log, mirrors=kept.get(origin, ())) for origin, log in evidence.logs.items()}
+    return replace(evidence, logs=logs, further=further)
 
 
 async def _further(bench: Bench, trusted: Trust, further: FurtherChain) -> Evidence:
@@ -125,6 +134,7 @@ def auditor(file: trust_file.Trust) -> Trust:
         commands=TrustedCommands(file.commands.tags, file.commands.momentary),
         agreement=Agreement(int(file.limits.skew_s * 1e9), file.limits.deadband, file.limits.missed),
         root=None if file.root is None else VerifierKey.parse(file.root.key),
+        witnesses=tuple(TrustedWitness(one.name, WitnessKey.parse(one.key)) for one in file.witness),
         revoked=tuple(Revoked(VerifierKey.parse(one.key), one.size) for one in file.revoked),
     )
 

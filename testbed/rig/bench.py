@@ -22,9 +22,11 @@ from testbed.rig.bench_file import (
     Plant,
     Plc,
     Reader,
+    Serve,
     TagTable,
     Testing,
     Twin,
+    WitnessTable,
     serves,
 )
 from testbed.rig.default import default_file
@@ -70,6 +72,8 @@ class Bench:
     chain: Chain
     further_chains: tuple[FurtherChain, ...]
     pages: Pages
+    serve: Serve
+    witnesses: tuple[WitnessTable, ...]
     test: Testing
     safety: Safety
 
@@ -81,6 +85,10 @@ class Bench:
     def reader(self, name: str) -> Reader:
         """The reader of that name."""
         return next(reader for reader in self.readers if reader.name == name)
+
+    def witness(self, name: str) -> WitnessTable:
+        """The witness of that name."""
+        return next(witness for witness in self.witnesses if witness.name == name)
 
     @property
     def serves(self) -> bool:
@@ -155,6 +163,8 @@ def _convert(content: BenchFile, file: TomlFile, folder: Path, port_shift: int) 
         chain=chain.model_copy(update={"port": chain.port + shift}) if chain.kind == "anvil" else chain,
         further_chains=tuple(content.further_chain),
         pages=content.pages.model_copy(update={"port": content.pages.port + shift}),
+        serve=content.serve.model_copy(update={"port": content.serve.port + shift}),
+        witnesses=tuple(one.model_copy(update={"port": one.port + shift}) for one in content.witness),
         test=content.test,
         safety=content.safety,
     )

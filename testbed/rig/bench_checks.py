@@ -12,7 +12,7 @@ from testbed.rig.tag_checks import check_tags
 from testbed.rig.toml_file import Loc
 
 RESERVED = ("anchor", "chain", "plc", "receipts", "supervisor")
-"""Folders that every bench has: no reader, operator or twin may be named so."""
+"""Folders that every bench has: no reader, operator, twin or witness may be named so."""
 
 _URL = re.compile(r"https?://[^\s/]\S*")
 
@@ -28,6 +28,7 @@ def check_bench(bench: BenchFile, shift: int) -> Iterator[Problem]:
     yield from _parameters(bench)
     yield from _chain(bench)
     yield from _further_chains(bench)
+    yield from _sources(bench)
     yield from check_safety(bench)
     yield from _ports(bench, shift)
 
@@ -46,6 +47,7 @@ def _names(bench: BenchFile) -> Iterator[Problem]:
     places: list[tuple[Loc, str]] = [(("plc", i, "name"), plc.name) for i, plc in enumerate(bench.plc)]
     logs: list[tuple[Loc, str]] = [(("reader", i, "name"), reader.name) for i, reader in enumerate(bench.reader)]
     logs += [(("operator", "name"), bench.operator.name), (("twin", "name"), bench.twin.name)]
+    logs += [(("witness", i, "name"), witness.name) for i, witness in enumerate(bench.witness)]
     for loc, name in places + logs:
         if name in taken:
             yield Problem(loc, f'"{name}" is already the name of a {taken[name]}', "give each its own name")
@@ -130,6 +132,14 @@ def _further_chains(bench: BenchFile) -> Iterator[Problem]:
         names.add(further.name)
 
 
+def _sources(bench: BenchFile) -> Iterator[Problem]:
+    for position, witness in enumerate(bench.witness):
+        if "://" in witness.source and not _URL.fullmatch(witness.source):
+            what = f'"{witness.source}" is no address of a log server'
+            mend = 'write "http://host:port", a folder, or leave source out for the logs of this bench'
+            yield Problem(("witness", position, "source"), what, mend)
+
+
 def _ports(bench: BenchFile, shift: int) -> Iterator[Problem]:
     taken: dict[int, str] = {}
     places: list[tuple[Loc, int, str]] = []
@@ -143,6 +153,10 @@ def _ports(bench: BenchFile, shift: int) -> Iterator[Problem]:
         places.append((("chain", "port"), bench.chain.port, "chain.port"))
     if bench.pages.enabled:
         places.append((("pages", "port"), bench.pages.port, "pages.port"))
+    if bench.serve.enabled:
+        places.append((("serve", "port"), bench.serve.port, "serve.port"))
+    for position, witness in enumerate(bench.witness):
+        places.append((("witness", position, "port"), witness.port, f"the port of witness {witness.name}"))
     if not places:
         return
     lowest, highest = min(port for _, port, _ in places), max(port for _, port, _ in places)

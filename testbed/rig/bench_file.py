@@ -288,6 +288,28 @@ class Pages(Section):
     port: Port = 8080
 
 
+class Serve(Section):
+    """[serve]: where a running bench serves its logs as static files, each below its name; for any tlog client."""
+
+    enabled: bool = False
+    host: Host = "127.0.0.1"
+    port: Port = 8090
+
+
+class WitnessTable(Section):
+    """[[witness]]: cosigns the logs that the trust file names, and mirrors their hashes. every_s: looks at them, s.
+
+    host, port: where it answers add-checkpoint and shows what it keeps. source: where it reads the logs: a log server,
+    "http://...", or a folder in which each log stands under its name; "" is this bench's own data folder.
+    """
+
+    name: Slug
+    host: Host = "127.0.0.1"
+    port: Port = 8091
+    source: Text = ""
+    every_s: float = Field(default=1.0, ge=0.05, le=86_400, description="a time, 0.05..86400 s")
+
+
 class Testing(Section):
     """[test]: how the pytest plugin uses the bench; its options and TESTBED_... variables go before.
 
@@ -322,5 +344,7 @@ class BenchFile(Section):
     chain: Chain = Chain()
     further_chain: Several[FurtherChain] = ()
     pages: Pages = Pages()
+    serve: Serve = Serve()
+    witness: Several[WitnessTable] = ()
     test: Testing = Testing()
     safety: Safety = Safety()

@@ -95,7 +95,7 @@ async def _no_ledger(bench: Bench) -> str:
 
 
 async def _keys(bench: Bench) -> str:
-    names = ("anchor", *bench.logs)
+    names = ("anchor", *bench.logs, *(witness.name for witness in bench.witnesses))
     for name in names:
         read_secret(Paths(bench.data).key(name))
     return f"{', '.join(names)}: there, and closed to others"

@@ -20,6 +20,8 @@ from testbed.rig.locks import held_roles
 from testbed.rig.paths import Paths
 from testbed.rig.reading import tags_of
 from testbed.store.sqlite import LogStore
+from testbed.witness.memory import Memory
+from testbed.witness.mirror import HASH_SIZE
 
 
 class Place(Enum):
@@ -211,6 +213,12 @@ _WITHOUT_PLACE = frozenset({"slot"})
 _USUAL_TAG = "tank2.level"
 
 
+def _mirrored(bench: Bench, paths: Paths, origin: str) -> int:
+    """How many records of a log the witnesses of this bench have mirrored."""
+    files = [Memory(paths.role_folder(witness.name), origin).leaves for witness in bench.witnesses]
+    return max((file.stat().st_size // HASH_SIZE for file in files if file.exists()), default=0)
+
+
 def _logs(bench: Bench, paths: Paths) -> dict[str, TargetLog]:
     """Every log of the bench by name."""
     sizes: dict[str, list[int]] = {bench.origin(name): [] for name in bench.logs}
@@ -226,6 +234,7 @@ def _logs(bench: Bench, paths: Paths) -> dict[str, TargetLog]:
             key_seed=read_secret(paths.key(name)),
             sizes=tuple(sizes[bench.origin(name)]),
             tags=tags.get(name, ()),
+            witnessed=_mirrored(bench, paths, bench.origin(name)),
         )
         for name in bench.logs
     }

@@ -37,6 +37,7 @@ from testbed.rig.trust import (
     TrustedRoot,
     write_trust,
 )
+from testbed.rig.trusted_witness import TrustedWitness, trusted_witness
 from testbed.store.files import write_atomic
 
 _LAG_S = 60.0
@@ -46,7 +47,8 @@ _LAG_S = 60.0
 def check_fresh(bench: Bench, trust_file: Path) -> None:
     """Raises UsageError where a trust file, or keys or records of a bench, stand already."""
     root = root_file(trust_file)
-    for path in (trust_file, root, *(Paths(bench.data).key(name) for name in ("anchor", *bench.logs))):
+    names = ("anchor", *bench.logs, *(witness.name for witness in bench.witnesses))
+    for path in (trust_file, root, *(Paths(bench.data).key(name) for name in names)):
         if path.exists():
             mend = "keep it and go on with `testbed up`, or name another data folder in [bench] data"
             if not trust_file.exists():
@@ -80,10 +82,23 @@ async def initialize(bench: Bench, trust_file: Path, clock: Clock, entropy: Entr
     with operator_log(bench, clock, entropy, simulated=simulated):
         pass  # opening it says what it has to say
     root = entropy.take(32)
-    trust = _trust(bench, head, further, secrets, root, simulated=simulated)
+    # The witnesses' come last: a bench that takes one in has the same other keys from the same seed.
+    witnesses = tuple(make_witness(bench, witness.name, entropy) for witness in bench.witnesses)
+    trust = _trust(bench, head, further, secrets, root, simulated=simulated).model_copy(update={"witness": witnesses})
     write_secret(root_file(trust_file), root)
     write_trust(trust_file, trust)
     return trust
+
+
+def make_witness(bench: Bench, name: str, entropy: Entropy) -> TrustedWitness:
+    """Make the key of one witness, where it will run; what trust files are to say of it. Raises UsageError."""
+    names = [witness.name for witness in bench.witnesses]
+    if name not in names:
+        mend = f"choose one of {', '.join(names)}" if names else f'add [[witness]] with name = "{name}" to it'
+        raise UsageError(f"{bench.file}: there is no witness {name!r}", mend)
+    secret = entropy.take(32)
+    write_secret(Paths(bench.data).key(name), secret)
+    return trusted_witness(name, SigningKey.from_seed(bench.origin(name), secret))
 
 
 async def _head(bench: Bench, paths: Paths, submitter: str, clock: Clock) -> Head:

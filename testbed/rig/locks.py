@@ -18,9 +18,10 @@ _PAUSE_S = 0.01
 
 def role_names(bench: Bench) -> tuple[str, ...]:
     """The roles of a bench in the order in which they start. A node or PLC that somebody else runs is none of them."""
+    witnesses = (witness.name for witness in bench.witnesses)
     own_plc = ("plc",) if bench.serves else ()
     own_node = ("chain",) if bench.chain.kind == "anvil" else ()
-    return (*own_plc, *own_node, *(reader.name for reader in bench.readers), bench.twin.name, "anchor")
+    return (*own_plc, *own_node, *(reader.name for reader in bench.readers), bench.twin.name, "anchor", *witnesses)
 
 
 def check_not_running(bench: Bench) -> None:

@@ -25,6 +25,7 @@ from testbed.rig.roles.plc import PlcRole
 from testbed.rig.roles.reader import ReaderRole
 from testbed.rig.roles.role import Role
 from testbed.rig.roles.twin import TwinRole
+from testbed.rig.roles.witness import WitnessRole
 
 START_NS = 1_767_225_600 * 10**9
 """2026-01-01T00:00:00Z: where every virtual clock starts."""
@@ -113,6 +114,8 @@ async def _run(
         url = bench.chain.url if chain is None else chain.url
         anchor = AnchorRole(bench, clock, SeededEntropy(seed, "receipts"), url, simulated=True)
         await _start(anchor, started)
+        for witness in bench.witnesses:
+            await _start(WitnessRole(bench, witness.name, clock, simulated=True), started)
         stepped = [role for role in started if role is not chain]
         done = 0
 
@@ -151,6 +154,6 @@ async def _start(role: Role, started: list[Role]) -> None:
 
 
 def _in_stop_order(started: Sequence[Role]) -> list[Role]:
-    """Readers, twin, anchor, chain, PLC; those of them that run."""
-    order = (ReaderRole, TwinRole, AnchorRole, ChainRole, PlcRole)
+    """Readers, twin, anchor, witnesses, chain, PLC; those of them that run."""
+    order = (ReaderRole, TwinRole, AnchorRole, WitnessRole, ChainRole, PlcRole)
     return sorted(started, key=lambda role: order.index(type(role)))

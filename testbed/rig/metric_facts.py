@@ -29,7 +29,7 @@ FACTS = {
 }
 _NOT_METRICS = frozenset({"pid", "node", "modbus", "size", "height"})
 """Process ids, ports, and what is told for each log or for the bench."""
-_NOT_SINGLE = ("anchored ",)
+_NOT_SINGLE = ("anchored ", "cosigned ")
 """Facts of which a role has one for each log."""
 TAKEN = frozenset(
     {

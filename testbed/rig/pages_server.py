@@ -3,13 +3,16 @@
 import socket
 import socketserver
 import threading
+import time
 from collections.abc import Callable, Iterable
+from contextlib import suppress
 from types import TracebackType
 from typing import Any, TypeAlias
 from wsgiref.simple_server import WSGIRequestHandler, WSGIServer
 
 _MOST_CLIENTS = 16
 _PATIENCE_S = 10.0
+_LONGEST_S = 60.0
 
 _Request: TypeAlias = Any  # a socket, whose type the libraries' stubs disagree about
 Application = Callable[..., Iterable[bytes]]
@@ -19,15 +22,24 @@ Application = Callable[..., Iterable[bytes]]
 class PagesServer(socketserver.ThreadingMixIn, WSGIServer):
     """Serves a WSGI application from `with` on until its end. Raises OSError where the port is taken.
 
-    More than 16 clients at once are turned away, and one that is silent for 10 s is left: a bench that is looked at
-    must not run out of threads or descriptors.
+    More than 16 clients at once are turned away, and one that is silent for 10 s, or takes 60 s in all, is left: a
+    bench that is looked at must not run out of threads or descriptors.
     """
 
     daemon_threads = True
 
-    def __init__(self, host: str, port: int, application: Application, patience_s: float = _PATIENCE_S) -> None:
+    def __init__(
+        self,
+        host: str,
+        port: int,
+        application: Application,
+        patience_s: float = _PATIENCE_S,
+        longest_s: float = _LONGEST_S,
+    ) -> None:
         self.address_family = socket.AF_INET6 if ":" in host else socket.AF_INET
         self._patience_s = patience_s
+        self._longest_s = longest_s
+        self._ends: dict[_Request, float] = {}
         self._places = threading.BoundedSemaphore(_MOST_CLIENTS)
         super().__init__((host, port), _Handler)
         self.set_app(application)
@@ -55,9 +67,11 @@ class PagesServer(socketserver.ThreadingMixIn, WSGIServer):
         if not self._places.acquire(blocking=False):
             self.shutdown_request(request)
             return
+        self._ends[request] = time.monotonic() + self._longest_s
         try:
             super().process_request(request, client_address)
         except BaseException:  # no thread to be had
+            self._ends.pop(request, None)
             self._places.release()
             raise
 
@@ -65,7 +79,16 @@ class PagesServer(socketserver.ThreadingMixIn, WSGIServer):
         try:
             super().process_request_thread(request, client_address)
         finally:
+            self._ends.pop(request, None)
             self._places.release()
+
+    def service_actions(self) -> None:
+        """Between two requests, and each 0.1 s: hang up on those that have taken too long."""
+        now = time.monotonic()
+        for request, end in list(self._ends.items()):
+            if now > end:
+                with suppress(OSError):  # it has ended just now
+                    request.shutdown(socket.SHUT_RDWR)
 
     def handle_error(self, request: _Request, client_address: object) -> None:
         """A client that left amid its answer is none of our affair."""

@@ -10,6 +10,7 @@
 <data>/supervisor/            lock, status.json and output.log of `testbed up` itself
 <data>/gateway/log.sqlite     a log's entries and bodies; those of other readers, operator, twin and receipts likewise
 <data>/gateway/tlog/          checkpoint, tile/..., and of each change of keys keys/<index>
+<data>/witness/<hash>/        what a witness keeps of a log, by the SHA-256 of its origin: testbed/witness/memory.py
 <data>/anchor/chain.key       secret of an account that took over on the chain; chain-<name>.key: on a further one
 <data>/anchor/journal.jsonl   every transaction and block of the chain; chain-<name>.jsonl: of a further one
 <data>/chain/                 genesis.json, state

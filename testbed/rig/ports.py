@@ -32,6 +32,9 @@ def listeners(bench: Bench) -> tuple[Listener, ...]:
         found.append(Listener("chain", "chain", chain.host, chain.port))
     if bench.pages.enabled:
         found.append(Listener("supervisor", "pages", bench.pages.host, bench.pages.port))
+    if bench.serve.enabled:
+        found.append(Listener("supervisor", "serve", bench.serve.host, bench.serve.port))
+    found += [Listener(one.name, f"witness {one.name}", one.host, one.port) for one in bench.witnesses]
     return tuple(found)
 
 

@@ -119,6 +119,10 @@ def _make(bench: Bench, role: str, clock: Clock, entropy: Entropy, time_scale: f
         from testbed.rig.roles.twin import TwinRole
 
         return TwinRole(bench, clock, entropy, simulated=False)
+    if role in (witness.name for witness in bench.witnesses):
+        from testbed.rig.roles.witness import WitnessRole
+
+        return WitnessRole(bench, role, clock, simulated=False)
     from testbed.rig.roles.reader import ReaderRole
 
     return ReaderRole(bench, role, clock, entropy, partial(newest_block, bench), simulated=False)

@@ -3,6 +3,8 @@
 from collections.abc import Iterator
 
 from testbed.core.errors import UsageError
+from testbed.keys.ed25519 import SigningKey
+from testbed.keys.files import read_secret
 from testbed.model import registry
 from testbed.record.schema import parameters_hash
 from testbed.rig.bench import Bench
@@ -15,7 +17,8 @@ from testbed.rig.paths import Paths
 from testbed.rig.ports import check_ports
 from testbed.rig.reading import schema_of
 from testbed.rig.recipe import parameters_of
-from testbed.rig.trust import Trust, TrustedModel, load_trust, model_table
+from testbed.rig.trust import Trust, TrustedModel, load_trust, model_table, witness_table
+from testbed.rig.trusted_witness import trusted_witness
 
 _PATIENCE_S = 2.0
 """Ports of processes that were just killed are free again after an instant."""
@@ -43,6 +46,7 @@ def _disagreements(bench: Bench, trust: Trust) -> Iterator[Problem]:
     yield from _logs(bench, trust)
     yield from _chain(bench, trust)
     yield from _model(bench, trust)
+    yield from _witnesses(bench, trust)
 
 
 def _logs(bench: Bench, trust: Trust) -> Iterator[Problem]:
@@ -80,6 +84,23 @@ def _chain(bench: Bench, trust: Trust) -> Iterator[Problem]:
         mend = "restore the file from a backup, or make a new bench in another data folder"
         what = f"has a genesis file for chain {made}, {Paths(bench.data).chain_genesis}, which is not the chain of"
         yield Problem(("chain",), what, mend)
+
+
+def _witnesses(bench: Bench, trust: Trust) -> Iterator[Problem]:
+    trusted = {witness.name: witness.key for witness in trust.witness}
+    for witness in bench.witnesses:
+        key = Paths(bench.data).key(witness.name)
+        if not key.exists():
+            mend = (
+                f"make its key with `testbed init --witness {witness.name}`, and add what it prints to the trust file"
+            )
+            yield Problem(("witness.name",), f'"{witness.name}" has no key yet, and none stands in', mend)
+            continue
+        seed = read_secret(key)
+        mine = trusted_witness(witness.name, SigningKey.from_seed(bench.origin(witness.name), seed))
+        approve = f"have the auditor trust it: add to {bench.trust_file}\n{witness_table(mine)}"
+        if trusted.get(witness.name) != mine.key:
+            yield Problem(("witness.name",), f'"{witness.name}" signs with a key that does not stand in', approve)
 
 
 def _model(bench: Bench, trust: Trust) -> Iterator[Problem]:

@@ -257,7 +257,8 @@ class Supervisor:
             child.file.close()
 
     def _stopping_order(self) -> list[str]:
-        last = [self._bench.twin.name, "anchor", "chain", "plc"]
+        witnesses = (witness.name for witness in self._bench.witnesses)
+        last = [self._bench.twin.name, "anchor", *witnesses, "chain", "plc"]
         names = [child.role for child in self._children]
         return [name for name in names if name not in last] + [name for name in last if name in names]
 

@@ -18,6 +18,7 @@ from testbed.keys.log_keys import ROOT
 from testbed.rig.bench_errors import Problem, Section, Several, check_file, unknown
 from testbed.rig.bench_file import Slug
 from testbed.rig.toml_file import Loc, TomlFile, parse_toml, read_toml
+from testbed.rig.trusted_witness import TrustedWitness, check_witnesses
 from testbed.store.files import write_new
 
 Origin = Annotated[
@@ -142,6 +143,7 @@ class Trust(Section):
     further_chain: Several[TrustedFurtherChain] = ()
     submitter: Several[Submitter] = ()
     model: Several[TrustedModel] = ()
+    witness: Several[TrustedWitness] = ()
     commands: Commands = Commands()
     limits: Limits
 
@@ -183,6 +185,7 @@ def render_trust(trust: Trust) -> str:
     blocks += [_block("[[further_chain]]", _FURTHER if first else "", one) for first, one in further]
     blocks += [_block("[[submitter]]", _SUBMITTER if first else "", s) for first, s in _with_first(trust.submitter)]
     blocks += [_block("[[model]]", _MODEL if first else "", model) for first, model in _with_first(trust.model)]
+    blocks += [_block("[[witness]]", _WITNESS if first else "", one) for first, one in _with_first(trust.witness)]
     blocks.append(_block("[commands]", _COMMANDS, trust.commands))
     blocks.append(_block("[limits]", _LIMITS, trust.limits))
     return "\n".join(blocks)
@@ -196,6 +199,11 @@ def model_table(model: TrustedModel) -> str:
 def submitter_table(submitter: Submitter) -> str:
     """The table of one account that took over."""
     return _block("[[submitter]]", "", submitter).rstrip("\n")
+
+
+def witness_table(witness: TrustedWitness) -> str:
+    """The table that trusts one witness more."""
+    return _block("[[witness]]", "", witness).rstrip("\n")
 
 
 _HEAD = """\
@@ -222,6 +230,9 @@ _FURTHER = (
 )
 _SUBMITTER = "# Accounts that anchor in the place of the one above, whose key was stolen: each a log, from a size on.\n"
 _MODEL = "# Models that a twin may run: SHA-256 of the source, and of the parameters.\n"
+_WITNESS = """\
+# Witnesses: they cosign what they have seen of the logs. What more than half of them cosigned counts as witnessed.
+"""
 _COMMANDS = """\
 # Set-points, modes and manual outputs: a change without a command in the operator's log is "unexplained".
 # momentary: those that the PLC takes back by itself, as a push button.
@@ -295,6 +306,7 @@ def _cross(trust: Trust) -> Iterator[Problem]:
         if name not in trust.commands.tags:
             mend = "add it to tags as well: what only a command may change"
             yield Problem(("commands", "momentary", position), f'"{name}" is not among the tags', mend)
+    yield from check_witnesses(trust.witness, keys)
     models: set[str] = set()
     for position, model in enumerate(trust.model):
         if model.hash + model.parameters in models:

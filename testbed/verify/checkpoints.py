@@ -115,10 +115,10 @@ def _refused(note: bytes, keys: LogKeys, error: InvalidData) -> tuple[int | None
 
 
 def check_stored(origin: str, stored: Collection[int], signed: Sequence[Signed], length: int) -> list[Finding]:
-    """A checkpoint that was published or anchored was stored before. stored: sizes of those that the store has."""
+    """A checkpoint that was published, cosigned or anchored was stored. stored: sizes of those that the store has."""
     have = {*stored, *(one.checkpoint.size for one in signed if one.own and not one.published)}
     gone = {one.checkpoint.size for one in signed if one.checkpoint.size <= length} - have
-    detail = "it was published or anchored, and the store has it no longer"
+    detail = "it was published, cosigned or anchored, and the store has it no longer"
     return [
         Finding(What.DELETED, Layer.STORE, f"checkpoint of {origin}, size {size}", detail, origin=origin)
         for size in sorted(gone)

@@ -6,6 +6,21 @@ from dataclasses import dataclass, field
 from testbed.chain.proofs import Header
 from testbed.chain.steps import Head, Step
 from testbed.core.entry import Row
+from testbed.merkle.packed import Packed
+
+
+@dataclass(frozen=True, slots=True)
+class MirrorEvidence:
+    """What one witness keeps of one log.
+
+    witness: its name in the trust file, or the place where it was read; notes: signed checkpoints, the newest that it
+    cosigned and what it refused; leaves: its copy of the leaf hashes; problem: why it could not be read.
+    """
+
+    witness: str
+    notes: tuple[bytes, ...] = ()
+    leaves: Packed = field(default_factory=lambda: Packed(b""), repr=False)
+    problem: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -15,7 +30,7 @@ class LogEvidence:
     rows: in the order of their index, all at hand or `StoredRows`, which are read where they are asked for;
     checkpoints: (size, signed note) of each commit; published: the `checkpoint` file; tiles: bytes by path relative to
     the log's folder, for the published size, at hand or read likewise; problem: why it could not be read;
-    key_changes: the notes by which its keys changed, as they are published.
+    key_changes: the notes by which its keys changed, as they are published; mirrors: what witnesses keep of it.
     """
 
     origin: str
@@ -25,6 +40,7 @@ class LogEvidence:
     tiles: Mapping[str, bytes] | None = None
     problem: str = ""
     key_changes: tuple[bytes, ...] = ()
+    mirrors: tuple[MirrorEvidence, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

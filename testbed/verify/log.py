@@ -30,6 +30,7 @@ from testbed.verify.segments import Hashed, hash_log
 from testbed.verify.sequence import check_sequence
 from testbed.verify.tiles import check_tiles, tile_hashes_of
 from testbed.verify.trust import TrustedLog
+from testbed.verify.witnessed import cut_off, kept_of, mirrors_of, rewritten
 from testbed.verify.work import ALONE, Work
 
 _SLACK = 65_536
@@ -43,7 +44,8 @@ class CheckedLog:
     size: records under its newest valid checkpoint; leaves: their true hashes, None where not to be had;
     genuine: the records, by index, that are what the root says, each read and decoded when it is asked for;
     agreed: the anchored sizes whose root is the log's own; notes: every checkpoint with a valid signature, by the
-    bytes of its signed note; keys: which key counts at which size.
+    bytes of its signed note; located: the very records that a witness saw as others, where the log forked or was cut
+    back; keys: which key counts at which size.
     """
 
     trusted: TrustedLog
@@ -53,6 +55,7 @@ class CheckedLog:
     agreed: tuple[int, ...] = ()
     notes: dict[bytes, Checkpoint] = field(default_factory=dict)
     findings: list[Finding] = field(default_factory=list)
+    located: list[Finding] = field(default_factory=list)
     keys: LogKeys = field(init=False)
 
     def __post_init__(self) -> None:
@@ -161,7 +164,9 @@ def _check_log(
     work: Work,
 ) -> None:
     signed, found = valid_checkpoints(log.keys, evidence, anchored, log.notes)
-    log.findings += found
+    kept = kept_of(log.keys, evidence, log.notes)
+    own_signed, signed = signed, [*signed, *kept.signed]
+    log.findings += [*found, *kept.damaged]
     if evidence.published is None:
         log.findings.append(_open_question(What.MISSING, Layer.LOG, log.origin, "no checkpoint file is published"))
     hashed = hash_log(log.origin, evidence.rows, work)
@@ -177,8 +182,9 @@ def _check_log(
     claimed = max(claims, default=0)
     own = max((one.checkpoint.size for one in signed if one.own), default=len(stored))
     length = max(own, min(claimed, len(stored)))
-    log.findings += check_length(log.origin, length, anchored)
-    log.findings += check_stored(log.origin, claims, signed, length)
+    short = check_length(log.origin, length, anchored) or cut_off(log.origin, length, kept.signed)
+    log.findings += short
+    log.findings += check_stored(log.origin, claims, own_signed, length)
     # An anchored checkpoint beyond the log's own says that the log was cut off; its records are not to be had.
     within = [one for one in signed if one.checkpoint.size <= length] or signed
     head = max(within, key=lambda one: one.checkpoint.size).checkpoint
@@ -186,6 +192,9 @@ def _check_log(
     published = next((one.checkpoint.size for one in signed if one.published), None)
     copies = _copies(evidence, hashed, stored, published, mirror, head.size)
     leaves = true_leaves(head.size, head.root, copies)
+    if None in leaves and evidence.mirrors:
+        copies += mirrors_of(evidence)
+        leaves = true_leaves(head.size, head.root, copies)
     if None in leaves:
         leaves = _from_older_roots(leaves, within, copies)
     if None in leaves:
@@ -199,6 +208,12 @@ def _check_log(
         log.findings += check_tiles(log.origin, leaves, min(published, len(leaves)), evidence.tiles)
     log.agreed = growth.agreed
     log.findings += growth.findings
+    # A checkpoint that a witness keeps, and that lies on the log's tree, was stored as well.
+    have = [*claims, *(one.checkpoint.size for one in own_signed)]
+    on_tree = [one for one in kept.signed if one not in growth.forked]
+    log.findings += check_stored(log.origin, have, on_tree, length)
+    if growth.forked or short:
+        log.located = rewritten(log.origin, leaves, kept.signed, evidence)
     log.findings += _check_genesis(log, simulated_allowed)
     log.findings += check_sequence(log.origin, records, hashed)
 
@@ -209,7 +224,7 @@ def _within_reach(
     """The checkpoints over no more records than can be there: a key can sign for any number."""
     reach = stored + TILE_WIDTH * len(evidence.tiles or {}) + _SLACK
     if any(one.checkpoint.size > reach for one in signed):
-        reach += len(mirror)
+        reach += max([len(mirror), *(len(one.leaves) for one in evidence.mirrors)])
     beyond = [one for one in signed if one.checkpoint.size > reach]
     findings = []
     if beyond:

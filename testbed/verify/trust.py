@@ -4,6 +4,7 @@ from dataclasses import dataclass
 from enum import Enum
 
 from testbed.chain.registry import log_id, slot_key
+from testbed.keys.cosignature import WitnessKey
 from testbed.keys.ed25519 import VerifierKey
 from testbed.keys.log_keys import Revoked
 
@@ -134,6 +135,14 @@ class TrustedModel:
 
 
 @dataclass(frozen=True, slots=True)
+class TrustedWitness:
+    """A witness whose cosignatures count. name: of its folder, if it stands beside the logs."""
+
+    name: str
+    key: WitnessKey
+
+
+@dataclass(frozen=True, slots=True)
 class Trust:
     """Everything that a verdict rests on.
 
@@ -153,3 +162,4 @@ class Trust:
     root: VerifierKey | None = None
     revoked: tuple[Revoked, ...] = ()
     further: tuple[FurtherChain, ...] = ()
+    witnesses: tuple[TrustedWitness, ...] = ()

@@ -16,6 +16,7 @@ from testbed.verify.noted import Noted
 from testbed.verify.silence import check_silence
 from testbed.verify.tombstones import explain_erased, graves_of
 from testbed.verify.trust import LogRole, Trust, TrustedLog
+from testbed.verify.witnessed import Witnessed, check_witnesses
 from testbed.verify.work import ALONE, Work
 
 
@@ -52,8 +53,8 @@ class Report:
 
     replayed: twin records that were run again; agreed: scans of which two readers say the same; changes: of what a
     person may set, that logged commands explain; commands: that a gateway knew of; blocks: anchors that were checked;
-    kept: records, by origin and index, whose bodies are still there under a tombstone;
-    further: how far each further chain goes.
+    kept: records, by origin and index, whose bodies are still there under a tombstone; further: how far each further
+    chain goes; witnesses: how many are trusted; witnessed: how far they cosigned each log.
     """
 
     verdict: Verdict
@@ -68,6 +69,8 @@ class Report:
     changes: int = 0
     kept: tuple[tuple[str, int], ...] = ()
     further: tuple[FurtherStanding, ...] = ()
+    witnesses: int = 0
+    witnessed: tuple[Witnessed, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -112,7 +115,7 @@ def _check(trust: Trust, evidence: Evidence, make_model: ModelMaker, work: Work)
     replayed, readers = 0, (LogRole.GATEWAY, LogRole.READER)
     for trusted in trust.logs:
         log = logs[trusted.origin]
-        findings += log.findings
+        findings += [*log.located, *log.findings]
         if trusted.role in readers:
             findings += check_silence(log, trust.heartbeat_ns)
         if trusted.role is LogRole.TWIN and trusted.follows in logs:
@@ -123,6 +126,10 @@ def _check(trust: Trust, evidence: Evidence, make_model: ModelMaker, work: Work)
     broken = {one.origin for one in findings if one.what in (What.FORKED, What.ROLLED_BACK)}
     said = check_readers(trust, [log for log in logs.values() if log.origin not in broken], evidence.reading_ns)
     findings += said.findings
+    witnessed = check_witnesses(
+        trust, evidence.logs, {origin: log for origin, log in logs.items() if origin not in broken}
+    )
+    findings += witnessed.findings
     standings = tuple(
         _standing(trusted, logs[trusted.origin], chain, said.missed.get(trusted.origin, 0)) for trusted in trust.logs
     )
@@ -145,6 +152,8 @@ def _check(trust: Trust, evidence: Evidence, make_model: ModelMaker, work: Work)
         changes=said.changes,
         kept=erasures.kept,
         further=standings_of(further, agreed),
+        witnesses=witnessed.trusted,
+        witnessed=witnessed.logs,
     )
     return Checked(report, logs, chain)
 
@@ -177,15 +186,18 @@ def _unanchored(standing: Standing) -> Finding:
 def _fold(findings: Sequence[Finding]) -> list[Finding]:
     """Drop what only repeats another finding.
 
-    An unanchored log whose anchors are found false or missing already; a fork that a twin shows to the very record.
+    An unanchored log whose anchors are found false or missing already; a fork that a twin or a witness, or both, show
+    to the very record.
     """
     explained = {What.SUBSTITUTED, What.REWRITTEN, What.UNREACHABLE, What.BEHIND, What.FORKED, What.ROLLED_BACK}
     anchors = any(one.what in explained or (one.what is What.UNANCHORED and not one.origin) for one in findings)
     exact = {one.origin for one in findings if one.what is What.FORKED and one.index is not None}
+    first = {(one.origin, one.index): one for one in reversed(findings) if one.what is What.FORKED}
     return [
         one
         for one in findings
-        if not (one.what is What.UNANCHORED and one.origin and anchors)
+        if not (one.what is What.FORKED and one.index is not None and first[one.origin, one.index] is not one)
+        and not (one.what is What.UNANCHORED and one.origin and anchors)
         and not (one.what is What.FORKED and one.index is None and one.origin in exact)
     ]
 

@@ -201,7 +201,7 @@ def test_a_falsification_says_what_is_to_be_found(typed: Type, simulated: Path) 
 
 def test_an_empty_folder_has_a_status(typed: Type) -> None:
     said = typed("status")
-    assert (said.code, said.out.count("not running")) == (0, 6)
+    assert (said.code, said.out.count("not running")) == (0, 7)
     assert "data in .testbed\n" in said.out
     assert json.loads(typed("status", "--json").out)["logs"]["gateway"] == {"size": 0, "anchored": 0}
     assert list(Path().iterdir()) == [], "to look makes nothing"

@@ -33,6 +33,7 @@ COMMANDS = (
     "demo",
     "simulate",
     "run",
+    "serve-log",
     "import",
 )
 

@@ -325,5 +325,5 @@ async def test_the_roles_stop_in_the_order_in_which_they_write(bench: Bench) -> 
     ended = [Paths(bench.data).role_folder(role) for role in ("gateway", "twin", "anchor", "chain", "plc")]
     assert all(folder.is_dir() for folder in ended)
     stopped = up.supervisor._stopping_order()
-    assert stopped[-4:] == [bench.twin.name, "anchor", "chain", "plc"]
+    assert stopped[-5:] == [bench.twin.name, "anchor", "witness", "chain", "plc"]
     assert sorted(stopped) == sorted(role_names(bench))

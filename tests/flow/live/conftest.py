@@ -68,6 +68,11 @@ def free_ports(count: int) -> list[int]:
         return found
 
 
+def without_witness(text: str) -> str:
+    """A bench file without the tables at its end: [serve] and [[witness]]."""
+    return text.partition("# The logs as static files,")[0]
+
+
 class Up:
     """A running `testbed up`."""
 
@@ -142,12 +147,17 @@ class LiveBench:
             assert count == 1, key
         self.file.write_text(text, encoding="utf-8")
 
-    def move_ports(self) -> tuple[int, int, int]:
-        """Take free ports: Modbus, OPC UA, chain; and one for the pages."""
-        ports = iter(found := free_ports(4))
+    def move_ports(self, *, witness: bool = False) -> tuple[int, int, int]:
+        """Take free ports: Modbus, OPC UA, chain; and one for the pages. Witness and log server only if they are asked
+        for: they are processes and threads more, on a machine that has few processors.
+        """
         text = self.file.read_text(encoding="utf-8")
+        if not witness:
+            text = without_witness(text)
+        wanted = 6 if witness else 4
+        ports = iter(found := free_ports(wanted))
         text, count = re.subn(r"^port = \d+", lambda _: f"port = {next(ports)}", text, flags=re.MULTILINE)
-        assert count == 4
+        assert count == wanted
         self.file.write_text(text, encoding="utf-8")
         return found[0], found[1], found[2]
 
@@ -211,19 +221,20 @@ MakeBench = Callable[..., LiveBench]
 
 @pytest.fixture
 def make_bench(tmp_path: Path) -> Iterator[MakeBench]:
-    """Makes benches: `make_bench(name, copy_of=None, ready=True)`; what still runs at the end is ended."""
+    """Makes benches: `make_bench(name, copy_of=None, ready=True, witness=False)`; what still runs is ended."""
     made: list[LiveBench] = []
 
-    def make(name: str, copy_of: LiveBench | None = None, *, ready: bool = True) -> LiveBench:
+    def make(name: str, copy_of: LiveBench | None = None, *, ready: bool = True, witness: bool = False) -> LiveBench:
         bench = LiveBench(tmp_path / name)
         made.append(bench)
         if copy_of is not None:
             shutil.copytree(copy_of.folder, bench.folder)
         else:
             assert typed("init", "--in", str(bench.folder)).returncode == 0
+            bench.move_ports(witness=witness)
             if ready:
                 bench.run("init")
-        bench.move_ports()
+        bench.move_ports(witness=witness)
         return bench
 
     yield make

@@ -23,15 +23,15 @@ QUICK = {"scan_ms": "50", "commit_ms": "0", "publish_ms": "150", "heartbeat_s": 
 Pids = dict[str, int]
 
 
-def make_quick(folder: Path) -> LiveBench:
-    """A bench that is ready to start."""
+def make_quick(folder: Path, *, witness: bool = False) -> LiveBench:
+    """A bench that is ready to start; with witness and log server where they are asked for."""
     bench = LiveBench(folder)
     assert typed("init", "--in", str(folder)).returncode == 0
     bench.edit(**QUICK)
     text = bench.file.read_text(encoding="utf-8")
     assert text.count("period_ms = 50") == 2
     bench.file.write_text(text.replace("period_ms = 50", "period_ms = 25"), encoding="utf-8")
-    bench.move_ports()
+    bench.move_ports(witness=witness)
     bench.run("init")
     # How well a reader keeps up says how busy this machine is, and nothing about kills.
     trust = folder / "trust.toml"

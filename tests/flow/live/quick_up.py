@@ -11,6 +11,7 @@ from pathlib import Path
 from testbed.rig.bench import load_bench
 from testbed.rig.operating import record_configuration
 from testbed.rig.readiness import check_ready
+from testbed.rig.serving import serve_logs
 from testbed.rig.supervisor import Patience, Supervisor, role_command
 
 AT_ONCE = Patience(early=0.0, steady=0.0, first_pause=0.02, longest_pause=0.02)
@@ -27,7 +28,8 @@ async def run(file: Path) -> None:
     await check_ready(bench)
     record_configuration(bench)
     supervisor = Supervisor(bench, role_command(str(file), 0), lambda line: print(line, flush=True), AT_ONCE)
-    await supervisor.run(stopping, lambda: None, PERIOD_S)
+    with serve_logs(bench):
+        await supervisor.run(stopping, lambda: None, PERIOD_S)
 
 
 if __name__ == "__main__":

@@ -135,7 +135,7 @@ def _free_shift() -> int:
     """A port shift under which the ports of the packaged bench are free."""
     for shift in range(5000 + os.getpid() % 97, 24_000, 101):
         with suppress(OSError), ExitStack() as stack:
-            for port in (5020, 4840, 8545, 8080):
+            for port in (5020, 4840, 8545, 8080, 8090, 8091):
                 stack.enter_context(socket.socket()).bind(("127.0.0.1", port + shift))
             return shift
     raise AssertionError("no free ports")
