@@ -17,6 +17,7 @@ from testbed.record.entry import decode_entry
 from testbed.record.schema import NO_SCHEMA, parameters_hash
 from testbed.rig.bench import RECEIPTS, Bench
 from testbed.rig.cosigned import Witnesses
+from testbed.rig.log_keys import change_notes
 from testbed.rig.paths import Paths
 from testbed.rig.proof_log import ProofLog
 from testbed.rig.proof_words import commentary
@@ -87,6 +88,7 @@ class Prover:
         records += [] if beacon is None else [log.prove(beacon)]
         anchor, number = self._anchor(log, index, claim)
         blocks = () if anchor is None or beacon is None else self._blocks(log, beacon, number)
+        shown = {log.origin, *(one.place[0] for one in records), *([self.log(RECEIPTS).origin] if anchor else [])}
         file = EvidenceFile(
             claim=claim,
             origin=log.origin,
@@ -96,8 +98,15 @@ class Prover:
             blocks=blocks,
             tags=tags,
             parameters=parameters,
+            key_changes=self.key_changes(shown),
         )
         return replace(file, commentary=commentary(file))
+
+    def key_changes(self, origins: Iterable[str]) -> tuple[bytes, ...]:
+        """Notes of all changes of the keys of these logs."""
+        names = {self._bench.origin(name): name for name in self._bench.logs}
+        found = [change_notes(self._bench, names[origin]) for origin in sorted(origins) if origin in names]
+        return tuple(chain.from_iterable(found))
 
     def _tags(self, log: ProofLog) -> bytes | None:
         """The tag list that a log follows, None where it has none, or one that is too large for the file."""

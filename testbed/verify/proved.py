@@ -74,7 +74,7 @@ def check_evidence(
     where something is not there. One that claims a falsification is FALSIFIED where it proves it, else INCONCLUSIVE.
     """
     result = Proved(file.claim, file.origin, file.index, witnesses=len(witnesses))
-    opener = Opener(trust.logs, witnesses)
+    opener = Opener(trust, witnesses, file.key_changes)
     if file.fork is not None:
         _check_fork(file.origin, file.fork, opener, result)
     else:
