@@ -7,7 +7,7 @@ from itertools import chain, islice
 
 from testbed.chain.proofs import header_fields
 from testbed.chain.reading import iterate_steps
-from testbed.core.bodies import CONFIGURATION, PARAMETERS, AnchorReceipt, Beacon, TwinRecord
+from testbed.core.bodies import CONFIGURATION, PARAMETERS, AnchorReceipt, Beacon, Tombstone, TwinRecord
 from testbed.core.entry import Kind
 from testbed.core.errors import InvalidData, StoreError, UsageError
 from testbed.keys.evidence_file import Claim, EvidenceFile, ProvedAnchor, ProvedRecord
@@ -84,6 +84,7 @@ class Prover:
         if kind is Kind.TWIN and subject.body is not None:
             step, tags, parameters = self._step(log, index, subject.body)
             records += step
+        records += [] if subject.body is not None else self._tombstone(log.origin, index)
         beacon = next(log.indices(Kind.BEACON, index), None)
         records += [] if beacon is None else [log.prove(beacon)]
         anchor, number = self._anchor(log, index, claim)
@@ -135,6 +136,15 @@ class Prover:
         tags = self._tags(self.log(known[0])) if known else None
         parameters = (detail for detail in twin.event(PARAMETERS) if parameters_hash(detail) == found.parameters)
         return records, tags, next(parameters, None)
+
+    def _tombstone(self, origin: str, index: int) -> list[ProvedRecord]:
+        """What the operator says of a body that is gone, where he says anything."""
+        operator = self.log(self._bench.operator.name)
+        for place in operator.indices(Kind.TOMBSTONE):
+            body = decode_body(Kind.TOMBSTONE, operator.row(place).body or b"")
+            if isinstance(body, Tombstone) and (body.origin, body.index) == (origin, index):
+                return [operator.prove(place)]
+        return []
 
     def _anchor(self, log: ProofLog, index: int, claim: Claim) -> tuple[ProvedAnchor | None, int]:
         """The first anchor over a record by the log of receipts, and the number of that receipt there.
