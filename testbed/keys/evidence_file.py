@@ -3,6 +3,9 @@
     attestbed-evidence@v1
     # ...                                 commentary: lines for a person, which nothing that checks ever reads
     claim <what> <origin> [<index>]       what the file is to show
+    -----BEGIN KEY-CHANGE-----            where a log went on under another key: old, new and root key signed it
+    <signed note, verbatim>               (keys/log_keys.py)
+    -----END KEY-CHANGE-----
     -----BEGIN RECORD-----                a record and its proof; as many as the claim needs
     entry <base64>                        the leaf
     salt <base64>                         both are missing once the body is erased
@@ -38,7 +41,8 @@
     -----END PATH-----
     digest <hex>                          SHA-256 of all lines but this and the commentary: finds idle damage only
 
-Parts stand in this order, records by origin and index. A text that is not the one way to write what it says is refused.
+Parts stand in this order, records by origin and index, key changes likewise. A text that is not the one way to write
+what it says is refused.
 """
 
 import hashlib
@@ -49,6 +53,8 @@ from enum import Enum
 
 from testbed.core.errors import InvalidData
 from testbed.keys.encoding import check_text, from_base64, to_base64
+from testbed.keys.log_keys import KeyChange, parse_key_change
+from testbed.keys.note import split_note
 from testbed.keys.tlog_proof import TlogProof, claimed_checkpoint, encode_tlog_proof, parse_tlog_proof
 
 FIRST_LINE = "attestbed-evidence@v1"
@@ -56,7 +62,7 @@ MAX_FILE = 1 << 24
 """Bytes of a whole file."""
 
 _NUMBER = re.compile(r"0|[1-9][0-9]{0,18}", re.ASCII)
-_BEGIN = re.compile(r"-----BEGIN ([A-Z]+)-----", re.ASCII)
+_BEGIN = re.compile(r"-----BEGIN ([A-Z-]+)-----", re.ASCII)
 
 
 class Claim(Enum):
@@ -114,7 +120,8 @@ class Fork:
 class EvidenceFile:
     """A whole file. origin, index: what the claim is about, no index for a fork; blocks: headers, RLP.
 
-    commentary: lines without their marks; tags, parameters: encoded, None where the file holds none.
+    key_changes: signed notes; commentary: lines without their marks; tags, parameters: encoded, None where the file
+    holds none.
     """
 
     claim: Claim
@@ -126,6 +133,7 @@ class EvidenceFile:
     tags: bytes | None = None
     parameters: bytes | None = None
     fork: Fork | None = None
+    key_changes: tuple[bytes, ...] = ()
     commentary: tuple[str, ...] = ()
 
 
@@ -134,6 +142,8 @@ def encode_evidence(file: EvidenceFile) -> bytes:
     _check(file)
     subject = [] if file.index is None else [str(file.index)]
     lines = [FIRST_LINE, " ".join(["claim", file.claim.value, file.origin, *subject])]
+    for note in file.key_changes:
+        lines += _part("KEY-CHANGE", _lines(note))
     for record in file.records:
         opening = [] if record.salt is None or record.body is None else [_data("salt", record.salt)]
         opening += [] if record.body is None else [_data("body", record.body)]
@@ -196,6 +206,9 @@ def _check(file: EvidenceFile) -> None:
     places = [record.place for record in file.records]
     if places != sorted(set(places)):
         raise InvalidData("evidence: records are not in the order of origin and index, each once")
+    changes = [(change.origin, change.first) for change in map(_key_change, file.key_changes)]
+    if changes != sorted(set(changes)):
+        raise InvalidData("evidence: changes of keys are not in the order of origin and index, each once")
     for record in file.records:
         if (record.salt is None) != (record.body is None):
             raise InvalidData("evidence: salt and body go together")
@@ -206,6 +219,11 @@ def _check(file: EvidenceFile) -> None:
         smaller, larger = (claimed_checkpoint(note) for note in file.fork.checkpoints)
         if (smaller.size, file.fork.checkpoints[0]) >= (larger.size, file.fork.checkpoints[1]):
             raise InvalidData("evidence: the checkpoints of a fork are not in the order of their size, or are the same")
+
+
+def _key_change(note: bytes) -> KeyChange:
+    """What a note says of a change, whoever signed it."""
+    return parse_key_change(split_note(note)[0])
 
 
 def _anchor_parts(anchor: ProvedAnchor) -> list[str]:
@@ -291,6 +309,7 @@ def _body(lines: _Lines, commentary: tuple[str, ...]) -> EvidenceFile:
     if len(words) == 4 and not _NUMBER.fullmatch(words[3]):
         raise lines.fault("the claim names no record")
     try:
+        changes = tuple(map(_joined, _parts(lines, "KEY-CHANGE")))
         records = tuple(map(_record, _parts(lines, "RECORD")))
         anchor = _anchor(lines)
         blocks = tuple(_values(lines.part("BLOCKS"), "header"))
@@ -302,7 +321,9 @@ def _body(lines: _Lines, commentary: tuple[str, ...]) -> EvidenceFile:
         part = _BEGIN.fullmatch(lines.next())
         raise lines.fault(f"the part {part[1]} has no place here" if part else "neither a part nor the digest")
     index = int(words[3]) if len(words) == 4 else None
-    return EvidenceFile(known[words[1]], words[2], index, records, anchor, blocks, tags, parameters, fork, commentary)
+    return EvidenceFile(
+        known[words[1]], words[2], index, records, anchor, blocks, tags, parameters, fork, changes, commentary
+    )
 
 
 def _parts(lines: _Lines, name: str) -> Iterator[list[str]]:

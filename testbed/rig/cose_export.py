@@ -1,13 +1,11 @@
 """Exports a proved record as a COSE statement with a receipt. It is signed here and now, with the log's own key."""
 
 from testbed.core.errors import UsageError
-from testbed.keys.ed25519 import SigningKey
 from testbed.keys.evidence_file import EvidenceFile
-from testbed.keys.files import read_secret
 from testbed.record.cose import Included, encode_receipt, encode_statement
 from testbed.record.entry import decode_entry
 from testbed.rig.bench import Bench
-from testbed.rig.paths import Paths
+from testbed.rig.log_keys import signing_key
 
 
 def cose_statement(bench: Bench, file: EvidenceFile) -> bytes:
@@ -19,7 +17,7 @@ def cose_statement(bench: Bench, file: EvidenceFile) -> bytes:
     if checkpoint.size == 1:
         raise UsageError(f"{file.origin} holds one record, and RFC 9942 cannot show the only leaf of a tree", "wait")
     name = next(name for name in bench.logs if bench.origin(name) == file.origin)
-    key = SigningKey.from_seed(file.origin, read_secret(Paths(bench.data).key(name)))
+    key = signing_key(bench, name)
     kid, entry = key.verifier().key_id, decode_entry(subject.entry)
     about = f"{entry.source}/{entry.seq}"
     place = Included(checkpoint.size, subject.proof.index, subject.proof.path, checkpoint.root)

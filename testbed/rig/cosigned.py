@@ -7,8 +7,9 @@ from pathlib import Path
 
 from testbed.core.errors import InvalidData
 from testbed.keys.cosignature import Cosigned, WitnessKey, open_cosigned
-from testbed.keys.ed25519 import VerifierKey
+from testbed.keys.log_keys import CheckpointKeys
 from testbed.keys.note import add_lines, split_note
+from testbed.keys.tlog_proof import claimed_checkpoint
 
 _MOST = 1 << 16
 """Bytes of a checkpoint that are read; one has a few hundred."""
@@ -16,11 +17,11 @@ _MOST = 1 << 16
 
 @dataclass(frozen=True, slots=True)
 class Witnesses:
-    """The witnesses that are trusted, by the names of their folders below `data`; logs: the trusted key of each log."""
+    """keys: of trusted witnesses, by the names of their folders below `data`; logs: the trusted keys of each log."""
 
     data: Path
     keys: Mapping[str, WitnessKey]
-    logs: Mapping[str, VerifierKey]
+    logs: Mapping[str, CheckpointKeys]
 
     def newest(self, origin: str) -> bytes | None:
         """The checkpoint with the log's signature and their cosignatures; None where no quorum has one."""
@@ -51,7 +52,8 @@ class Witnesses:
 
     def _opened(self, note: bytes, origin: str) -> Cosigned | None:
         try:
-            return open_cosigned(note, [self.logs[origin]], self.keys.values(), origin)
+            key = self.logs[origin].at(claimed_checkpoint(note).size)
+            return open_cosigned(note, [key], self.keys.values(), origin)
         except InvalidData:
             return None
 

@@ -38,6 +38,13 @@ def log_keys(bench: Bench, role: str) -> LogKeys:
         raise _unfit(folder, error) from error
 
 
+def change_notes(bench: Bench, role: str) -> list[bytes]:
+    """The notes by which the keys of a role's log changed, in their order."""
+    folder = Paths(bench.data).key_changes(role)
+    found = sorted((_read(path).first, path) for path in folder.glob("[0-9]*"))
+    return [path.read_bytes() for _, path in found]
+
+
 def settle_keys(bench: Bench, role: str, store: LogStore) -> None:
     """For a log's writer, before it opens the log: end a change of keys that a kill may have left halfway.
 

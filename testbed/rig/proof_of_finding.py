@@ -42,7 +42,7 @@ def prove_finding(bench: Bench, checked: Checked, number: int) -> EvidenceFile:
         raise UsageError(f"there is no finding {number}", listed or "there is none at all: prove a record instead")
     finding = findings[number - 1]
     if finding.what is What.FORKED:
-        return _prove_fork(checked, finding)
+        return _prove_fork(bench, checked, finding)
     if finding.layer is Layer.TWIN and finding.what in _STEPS and finding.index is not None:
         with Prover(bench) as prover:
             return prover.prove(finding.origin, finding.index, _STEPS[finding.what])
@@ -53,17 +53,19 @@ def prove_finding(bench: Bench, checked: Checked, number: int) -> EvidenceFile:
     raise UsageError(f"no file can prove this to a stranger: {said}", f"give access to the bench: {why}")
 
 
-def _prove_fork(checked: Checked, finding: Finding) -> EvidenceFile:
+def _prove_fork(bench: Bench, checked: Checked, finding: Finding) -> EvidenceFile:
     """Two checkpoints by the log's key that no one tree holds. Raises UsageError where the bench has only one side."""
     log = checked.logs[finding.origin]
     notes = dict(log.notes)
     for note in _kept(checked, log):
-        notes.setdefault(note, open_checkpoint(note, log.trusted.key, log.origin))
+        notes.setdefault(note, open_checkpoint(note, log.keys, log.origin))
     fork = _two_roots(notes) or _off_the_tree(log, notes)
     if fork is None:
         mend = "keep both sides: whoever has the other log can show its leaf hashes"
         raise UsageError(f"{finding.where}: no path between the two checkpoints is to be had here", mend)
-    file = EvidenceFile(claim=Claim.FORKED, origin=log.origin, index=None, fork=fork)
+    with Prover(bench) as prover:
+        changes = prover.key_changes([log.origin])
+    file = EvidenceFile(claim=Claim.FORKED, origin=log.origin, index=None, fork=fork, key_changes=changes)
     return replace(file, commentary=commentary(file))
 
 
@@ -74,7 +76,7 @@ def _kept(checked: Checked, source: CheckedLog) -> Iterator[bytes]:
             if isinstance(found.body, Peer) and found.body.origin == source.origin:
                 note = found.body.checkpoint
                 try:
-                    open_checkpoint(note, source.trusted.key, source.origin)
+                    open_checkpoint(note, source.keys, source.origin)
                 except InvalidData:
                     continue
                 yield note

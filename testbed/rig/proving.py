@@ -7,7 +7,7 @@ from itertools import chain, islice
 
 from testbed.chain.proofs import header_fields
 from testbed.chain.reading import iterate_steps
-from testbed.core.bodies import CONFIGURATION, PARAMETERS, AnchorReceipt, Beacon, TwinRecord
+from testbed.core.bodies import CONFIGURATION, PARAMETERS, AnchorReceipt, Beacon, Tombstone, TwinRecord
 from testbed.core.entry import Kind
 from testbed.core.errors import InvalidData, StoreError, UsageError
 from testbed.keys.evidence_file import Claim, EvidenceFile, ProvedAnchor, ProvedRecord
@@ -17,6 +17,7 @@ from testbed.record.entry import decode_entry
 from testbed.record.schema import NO_SCHEMA, parameters_hash
 from testbed.rig.bench import RECEIPTS, Bench
 from testbed.rig.cosigned import Witnesses
+from testbed.rig.log_keys import change_notes
 from testbed.rig.paths import Paths
 from testbed.rig.proof_log import ProofLog
 from testbed.rig.proof_words import commentary
@@ -44,10 +45,17 @@ class Prover:
         self._stack = ExitStack()
 
     def __enter__(self) -> "Prover":
+        # A bench may run meanwhile: what is read first is covered by what is read later.
+        if self._is_anchored():
+            self.log(RECEIPTS)
         return self
 
     def __exit__(self, *_: object) -> None:
         self._stack.close()
+
+    def _is_anchored(self) -> bool:
+        """Whether there is a log of receipts."""
+        return self._paths.log(RECEIPTS).is_file()
 
     def log(self, origin: str) -> ProofLog:
         """A log by its origin, or by its name in the bench. Raises UsageError where there is none of that name."""
@@ -83,10 +91,12 @@ class Prover:
         if kind is Kind.TWIN and subject.body is not None:
             step, tags, parameters = self._step(log, index, subject.body)
             records += step
+        records += [] if subject.body is not None else self._tombstone(log.origin, index)
         beacon = next(log.indices(Kind.BEACON, index), None)
         records += [] if beacon is None else [log.prove(beacon)]
         anchor, number = self._anchor(log, index, claim)
         blocks = () if anchor is None or beacon is None else self._blocks(log, beacon, number)
+        shown = {log.origin, *(one.place[0] for one in records), *([self.log(RECEIPTS).origin] if anchor else [])}
         file = EvidenceFile(
             claim=claim,
             origin=log.origin,
@@ -96,8 +106,15 @@ class Prover:
             blocks=blocks,
             tags=tags,
             parameters=parameters,
+            key_changes=self.key_changes(shown),
         )
         return replace(file, commentary=commentary(file))
+
+    def key_changes(self, origins: Iterable[str]) -> tuple[bytes, ...]:
+        """Notes of all changes of the keys of these logs."""
+        names = {self._bench.origin(name): name for name in self._bench.logs}
+        found = [change_notes(self._bench, names[origin]) for origin in sorted(origins) if origin in names]
+        return tuple(chain.from_iterable(found))
 
     def _tags(self, log: ProofLog) -> bytes | None:
         """The tag list that a log follows, None where it has none, or one that is too large for the file."""
@@ -127,11 +144,22 @@ class Prover:
         parameters = (detail for detail in twin.event(PARAMETERS) if parameters_hash(detail) == found.parameters)
         return records, tags, next(parameters, None)
 
+    def _tombstone(self, origin: str, index: int) -> list[ProvedRecord]:
+        """What the operator says of a body that is gone, where he says anything."""
+        operator = self.log(self._bench.operator.name)
+        for place in operator.indices(Kind.TOMBSTONE):
+            body = decode_body(Kind.TOMBSTONE, operator.row(place).body or b"")
+            if isinstance(body, Tombstone) and (body.origin, body.index) == (origin, index):
+                return [operator.prove(place)]
+        return []
+
     def _anchor(self, log: ProofLog, index: int, claim: Claim) -> tuple[ProvedAnchor | None, int]:
         """The first anchor over a record by the log of receipts, and the number of that receipt there.
 
         What its owner signed convicts a twin without an anchor as well, where it is not the log that was anchored.
         """
+        if not self._is_anchored():
+            return None, -1
         receipts = self.log(RECEIPTS)
         places = [place for place, source in receipts.sources(Kind.RECEIPT) if source == log.origin]
         low, high = 0, len(places)

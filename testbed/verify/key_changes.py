@@ -28,9 +28,9 @@ def keys_of(begun: VerifierKey, root: VerifierKey | None, revoked: Iterable[Revo
     keys = LogKeys(begun, revoked=tuple(revoked))
     if root is None:
         return keys
-    keys = keys.followed_by(_valid(evidence.key_changes, root))
+    keys = keys.followed_by(valid_changes(evidence.key_changes, root))
     if evidence.checkpoints and not _is_signed(evidence.checkpoints[-1][1], keys):
-        logged = [*_valid(_stored(evidence), root), *_valid(evidence.key_changes, root)]
+        logged = [*valid_changes(_stored(evidence), root), *valid_changes(evidence.key_changes, root)]
         keys = LogKeys(begun, revoked=keys.revoked).followed_by(logged)
     return keys
 
@@ -76,7 +76,7 @@ def _is_signed(note: bytes, keys: LogKeys) -> bool:
     return True
 
 
-def _valid(notes: Iterable[bytes], root: VerifierKey) -> list[KeyChange]:
+def valid_changes(notes: Iterable[bytes], root: VerifierKey) -> list[KeyChange]:
     """Those that all three keys signed, in the order of their index."""
     changes: list[KeyChange] = []
     for note in notes:

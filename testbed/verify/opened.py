@@ -11,12 +11,14 @@ from testbed.core.finding import Finding, Layer, What
 from testbed.keys.cosignature import Cosignature, Cosigned, WitnessKey, open_cosigned
 from testbed.keys.ed25519 import VerifierKey
 from testbed.keys.evidence_file import ProvedRecord
+from testbed.keys.log_keys import LogKeys
 from testbed.keys.tlog_proof import TlogProof, claimed_checkpoint
 from testbed.merkle.proofs import verify_inclusion
 from testbed.merkle.tree import leaf_hash
 from testbed.record.bodies import decode_body
 from testbed.record.entry import commitment, decode_entry
-from testbed.verify.trust import TrustedLog
+from testbed.verify.key_changes import valid_changes
+from testbed.verify.trust import Trust, TrustedLog
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,23 +43,38 @@ class OpenedRecord:
 
 @dataclass(slots=True)
 class Opener:
-    """Opens checkpoints and records with the keys that an auditor trusts; no checkpoint is verified twice."""
+    """Opens checkpoints and records with the keys that an auditor trusts; no checkpoint is verified twice.
 
-    logs: Sequence[TrustedLog]
+    key_changes: notes, each of which counts where the old, the new and the trusted root key have signed it.
+    """
+
+    trust: Trust
     witnesses: Sequence[WitnessKey] = ()
+    key_changes: Sequence[bytes] = ()
     _notes: dict[bytes, Cosigned] = field(default_factory=dict)
+    _keys: dict[str, LogKeys] = field(default_factory=dict)
 
     def log(self, origin: str) -> TrustedLog:
         """What is trusted of that log; raises InvalidSignature where nothing is."""
-        found = next((log for log in self.logs if log.origin == origin), None)
+        found = next((log for log in self.trust.logs if log.origin == origin), None)
         if found is None:
             raise InvalidSignature(f"the trust file names no log {origin!r}")
         return found
 
+    def keys(self, origin: str) -> LogKeys:
+        """The keys of that log over its life; raises InvalidSignature where nothing is trusted of it."""
+        if origin not in self._keys:
+            root = self.trust.root
+            begun = LogKeys(self.log(origin).key, revoked=self.trust.revoked)
+            changes = [] if root is None else valid_changes(self.key_changes, root)
+            self._keys[origin] = begun.followed_by(changes)
+        return self._keys[origin]
+
     def checkpoint(self, note: bytes, origin: str) -> Cosigned:
-        """A checkpoint of `origin`; raises InvalidSignature unless a trusted key of that log signed it."""
+        """A checkpoint of `origin`; raises InvalidSignature unless the key of that log signed it that counts there."""
         if note not in self._notes:
-            self._notes[note] = open_cosigned(note, [self.log(origin).key], self.witnesses, origin)
+            key = self.keys(origin).at(claimed_checkpoint(note).size)
+            self._notes[note] = open_cosigned(note, [key], self.witnesses, origin)
         found = self._notes[note]
         if found.checkpoint.origin != origin:
             raise InvalidData(f"checkpoint: of {found.checkpoint.origin!r}, not of {origin!r}")

@@ -4,7 +4,7 @@ import hashlib
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 
-from testbed.core.bodies import Genesis
+from testbed.core.bodies import Genesis, Tombstone
 from testbed.core.entry import Kind
 from testbed.core.errors import InvalidData
 from testbed.core.finding import Finding, Layer, Verdict, What
@@ -74,7 +74,7 @@ def check_evidence(
     where something is not there. One that claims a falsification is FALSIFIED where it proves it, else INCONCLUSIVE.
     """
     result = Proved(file.claim, file.origin, file.index, witnesses=len(witnesses))
-    opener = Opener(trust.logs, witnesses)
+    opener = Opener(trust, witnesses, file.key_changes)
     if file.fork is not None:
         _check_fork(file.origin, file.fork, opener, result)
     else:
@@ -126,11 +126,23 @@ def _check_records(
         result.findings += step.findings
     elif subject.body is None:
         where = f"record {subject.index} of {subject.origin}"
-        detail = "its body was erased: that it was logged is shown, and not what it said"
+        why = _why_erased(subject, records, trust)
+        detail = f"its body was erased{why}: that it was logged is shown, and not what it said"
         result.findings.append(_open(What.ERASED, Layer.STORE, where, detail))
     anchor = result.anchored
     used = [*records, *([anchor.receipt] if anchor is not None and anchor.receipt is not None else [])]
     result.signers = list(dict.fromkeys(one.signer.encode() for one in used))
+
+
+def _why_erased(subject: OpenedRecord, records: Sequence[OpenedRecord], trust: Trust) -> str:
+    """The operator's word for it, where the file holds his tombstone."""
+    operators = [log.origin for log in trust.logs if log.role is LogRole.OPERATOR]
+    place = (subject.origin, subject.index)
+    for one in records:
+        body = one.body
+        if one.origin in operators and isinstance(body, Tombstone) and (body.origin, body.index) == place:
+            return f" ({body.reason}; record {one.index} of {one.origin})"
+    return ""
 
 
 def _open_all(file: EvidenceFile, opener: Opener) -> tuple[list[OpenedRecord], list[Finding]]:

@@ -132,6 +132,18 @@ def test_a_file_that_stands_is_not_written_over(proved: Path, simulated: Path) -
     assert (found.code, proved.read_bytes()) == (2, before)
 
 
+def test_a_bench_that_was_never_anchored_proves_what_is_pending(typed: Type, simulated: Path, tmp_path: Path) -> None:
+    shutil.copytree(simulated, tmp_path / "copy")
+    bench = tmp_path / "copy" / "bench.toml"
+    shutil.rmtree(load_bench(bench).data / "receipts")
+    said = typed("prove", "gateway", "20", "--bench", str(bench), "--out", "x.evidence")
+    assert said.code == 0, said.err
+    assert "INCONCLUSIVE" in said.out
+    found = typed("verify", "x.evidence", "--trust", str(bench.with_name("trust.toml")))
+    assert found.code == 3
+    assert "pending: no receipt of an anchor that covers it is in this file" in found.out
+
+
 # Falsifications.
 
 

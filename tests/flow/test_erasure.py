@@ -14,6 +14,7 @@ from testbed.core.entropy import SeededEntropy
 from testbed.core.entry import Kind
 from testbed.core.errors import UsageError
 from testbed.core.finding import Layer, Verdict, What
+from testbed.keys.evidence_file import encode_evidence, parse_evidence
 from testbed.record.bodies import decode_body
 from testbed.record.entry import decode_entry
 from testbed.rig.auditing import approved_model, auditor, evidence_of
@@ -22,9 +23,11 @@ from testbed.rig.default import default_text
 from testbed.rig.erasing import Erased, erase
 from testbed.rig.lockstep import START_NS, go_on, simulate
 from testbed.rig.paths import Paths
+from testbed.rig.proving import Prover
 from testbed.rig.trust import load_trust
 from testbed.store.sqlite import LogStore
 from testbed.verify.evidence import Evidence
+from testbed.verify.proved import check_evidence
 from testbed.verify.trust import Trust
 from testbed.verify.verdict import Report, check
 
@@ -93,6 +96,22 @@ def tombstones(bench: Bench) -> list[tuple[int, Tombstone]]:
 
 def files_of(bench: Bench) -> bytes:
     return b"".join(path.read_bytes() for path in bench.data.rglob("*") if path.is_file())
+
+
+def test_evidence_shows_that_it_was_logged_and_who_had_it_erased(erased: tuple[Bench, tuple[Erased, ...]]) -> None:
+    bench, done = erased
+    trust = auditor(load_trust(bench.trust_file))
+    with Prover(bench) as prover:
+        file = prover.prove("gateway", STATES[0])
+        found = check_evidence(parse_evidence(encode_evidence(file)), trust, approved_model)
+        assert (found.verdict, [one.what for one in found.findings]) == (Verdict.INCONCLUSIVE, [What.ERASED])
+        tombstone = next(one.tombstone for one in done if (one.origin, one.index) == (GATEWAY, STATES[0]))
+        assert f"({REASON}; record {tombstone} of {OPERATOR})" in found.findings[0].detail
+        assert found.anchored is not None
+        # The step across it cannot be run again; the one behind the next state can.
+        twins = [one.index for one in done if one.origin == TWIN]
+        across = check_evidence(prover.prove("twin", twins[0]), trust, approved_model)
+        assert (across.verdict, across.findings[0].what) == (Verdict.INCONCLUSIVE, What.ERASED)
 
 
 def test_every_body_that_shows_the_values_goes_and_no_byte_of_it_is_left(bench: Bench) -> None:

@@ -17,6 +17,7 @@ from testbed.core.errors import StoreError, UsageError
 from testbed.core.finding import Layer, Verdict, What
 from testbed.keys.checkpoint import open_checkpoint, sign_checkpoint
 from testbed.keys.ed25519 import SigningKey
+from testbed.keys.evidence_file import encode_evidence, parse_evidence
 from testbed.keys.files import read_secret
 from testbed.keys.log_keys import Revoked, open_key_change
 from testbed.rig.auditing import approved_model, auditor, evidence_of
@@ -26,10 +27,12 @@ from testbed.rig.lockstep import START_NS, go_on, simulate
 from testbed.rig.log_keys import log_keys, signing_key
 from testbed.rig.logs import continue_log
 from testbed.rig.paths import Paths
+from testbed.rig.proving import Prover
 from testbed.rig.rotation import apply, request, root_key, sign_request, trusted_root
 from testbed.rig.trust import load_trust
 from testbed.store.sqlite import LogStore
 from testbed.verify.evidence import Evidence, LogEvidence
+from testbed.verify.proved import check_evidence
 from testbed.verify.trust import Trust
 from testbed.verify.verdict import Report, check
 
@@ -293,6 +296,27 @@ def test_what_a_revoked_key_signed_beyond_its_size_does_not_count(trust: Trust, 
     assert {(one.what, one.origin) for one in report.findings} == {(What.WRONG_KEY, GATEWAY)}, [
         str(one) for one in report.findings
     ]
+
+
+def test_evidence_is_shown_under_the_keys_of_its_time(rotated: Bench, trust: Trust) -> None:
+    begun = trust.logs[0].key
+    first, second = places(rotated, "gateway")
+    with Prover(rotated) as prover:
+        for role, index in (("gateway", 5), ("gateway", first), ("gateway", second + 2), ("twin", 9), ("reader", 9)):
+            file = prover.prove(role, index)
+            found = check_evidence(parse_evidence(encode_evidence(file)), trust, approved_model)
+            assert (found.verdict, found.findings) == (Verdict.GENUINE, [])
+            # What a key signs that follows another counts by the change that old, new and root key signed.
+            for doubtful in (replace(file, key_changes=file.key_changes[:-1]), replace(file, key_changes=())):
+                wrong = check_evidence(doubtful, trust, approved_model)
+                assert {one.what for one in wrong.findings} == {What.WRONG_KEY}
+            assert check_evidence(file, replace(trust, root=None), approved_model).verdict is Verdict.FALSIFIED
+        file = prover.prove("gateway", first + 1)
+    revoked = check_evidence(file, replace(trust, revoked=(Revoked(begun, 3),)), approved_model)
+    assert revoked.verdict is Verdict.GENUINE, "the newest key signed over it again"
+    newest = open_key_change(file.key_changes[1], trust.root).new
+    revoked = check_evidence(file, replace(trust, revoked=(Revoked(newest, second),)), approved_model)
+    assert {one.what for one in revoked.findings} == {What.WRONG_KEY}
 
 
 def test_the_root_key_is_no_secret_of_the_bench(rotated: Bench, trust: Trust) -> None:

@@ -20,6 +20,7 @@ from testbed.keys.evidence_file import (
     encode_evidence,
     parse_evidence,
 )
+from testbed.keys.log_keys import request_key_change
 from testbed.keys.tlog_proof import TlogProof
 
 KEYS = [SigningKey.from_seed(name, bytes([place]) * 32) for place, name in enumerate(("bench/one", "bench/two"))]
@@ -42,6 +43,14 @@ comments = st.lists(
 ).map(tuple)
 
 
+changes = st.lists(st.tuples(st.sampled_from(KEYS), st.integers(1, 9)), max_size=3, unique=True).map(
+    lambda found: tuple(
+        request_key_change(key, SigningKey.from_seed(key.name, bytes([9]) * 32), first)
+        for key, first in sorted(found, key=lambda one: (one[0].name, one[1]))
+    )
+)
+
+
 def in_order(records: list[ProvedRecord]) -> tuple[ProvedRecord, ...]:
     found = {record.place: record for record in records}
     return tuple(found[place] for place in sorted(found))
@@ -58,6 +67,7 @@ files = st.builds(
     st.none() | some,
     st.none() | some,
     st.none(),
+    changes,
     comments,
 )
 forks = st.builds(
@@ -92,6 +102,7 @@ FILE = EvidenceFile(
     blocks=(b"header",),
     tags=b"tags",
     parameters=b"parameters",
+    key_changes=(request_key_change(KEYS[0], SigningKey.from_seed(KEYS[0].name, bytes([9]) * 32), 5),),
     commentary=("For a person:", "", "a \N{EM DASH} level of 1.2 m"),
 )
 DATA = encode_evidence(FILE)
@@ -195,6 +206,8 @@ def test_parts_in_another_order_twice_or_unknown_are_refused() -> None:
         replace(FILE, origin="two words"),
         replace(FILE, origin=""),
         replace(FILE, records=(RECORD, RECORD)),
+        replace(FILE, key_changes=FILE.key_changes * 2),
+        replace(FILE, key_changes=(NOTE,)),
         replace(FILE, records=(replace(RECORD, salt=None),)),
         replace(FILE, records=(replace(RECORD, body=None),)),
         replace(FILE, records=(replace(RECORD, entry=b""),)),
