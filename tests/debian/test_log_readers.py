@@ -6,7 +6,9 @@ scitt-cose verifies receipts.
 
 import json
 import shutil
+import socket
 import subprocess
+import sys
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from functools import partial
@@ -24,6 +26,7 @@ from testbed.keys.ed25519 import SigningKey, VerifierKey
 from testbed.merkle.tree import leaf_hash
 from testbed.record.cose import Included, encode_receipt, encode_statement
 from testbed.rig.bench import Bench
+from testbed.rig.paths import Paths
 from testbed.rig.trust import load_trust
 from tests.debian import environment
 from tests.debian.golang import build
@@ -34,6 +37,8 @@ pytestmark = pytest.mark.judges
 
 Tamper = Callable[[Path], object]
 VKEY = KEY.verifier().encode()
+LOG_PORT = 8090
+"""Of a bench's log server, without a shift."""
 OTHER = SigningKey.from_seed(KEY.name, bytes(32))
 
 
@@ -189,6 +194,32 @@ def test_any_server_of_static_files_will_do(tlogread: Path, log: GrownLog, tmp_p
         remove("tile/entries/000")(copy)
         flip("tile/0/001.p/1", 0)(copy)
         assert "tile/entries/000: 404" in run(tlogread, "read", address, VKEY).stderr
+
+
+def test_go_reads_the_logs_that_a_bench_serves(tlogread: Path, bench: Bench) -> None:
+    pytest.importorskip("testbed.cli.serve_log")
+    keys = {log.origin: log.key for log in load_trust(bench.trust_file).log}
+    command = (sys.executable, "-m", "testbed.cli.main", "serve-log", "--json", "--bench", bench.folder / "bench.toml")
+    shift = ("--port-shift", str(free_port() - LOG_PORT))
+    with subprocess.Popen([*map(str, command), *shift], stdout=subprocess.PIPE, text=True) as server:
+        try:
+            assert server.stdout is not None
+            url = json.loads(server.stdout.readline())["url"]
+            read = {origin: run(tlogread, "read", f"{url}/{origin}", key) for origin, key in keys.items()}
+        finally:
+            server.terminate()
+    assert [done.stderr for done in read.values()] == [""] * len(keys)
+    assert len(keys) == 5
+    # Under the key of another log nothing is read.
+    first, second, *_ = keys
+    assert run(tlogread, "read", Paths(bench.data).tlog(first.rpartition("/")[2]), keys[second]).returncode == 1
+
+
+def free_port() -> int:
+    """A port that nothing listens on."""
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return int(probe.getsockname()[1])
 
 
 def test_pymerkle_computes_the_same_roots(log: GrownLog) -> None:
