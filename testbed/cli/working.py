@@ -44,12 +44,13 @@ def shown() -> Iterator[Told]:
 class Lines:
     """Says how far a check is in lines of text, the first one when it has taken long."""
 
-    def __init__(self) -> None:
-        self._next = time.monotonic() + _EVERY_S
+    def __init__(self, every_s: float = _EVERY_S) -> None:
+        self._every_s = every_s
+        self._next = time.monotonic() + every_s
 
     def tell(self, what: str, done: int, parts: int) -> None:
         """Print, if it is time for it."""
         now = time.monotonic()
         if now >= self._next:
-            self._next = now + _EVERY_S
+            self._next = now + self._every_s
             print(f"{what}: {done} of {parts} parts", file=sys.stderr, flush=True)

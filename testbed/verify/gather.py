@@ -120,8 +120,14 @@ async def _read_named_blocks(node: Node, chain: ChainEvidence, logs: Iterable[Lo
 
 
 def _named_blocks(log: LogEvidence) -> Iterator[int]:
+    # Of a log that cannot be read the checks that come after say so.
+    with suppress(StoreError):
+        yield from _named_in(log.rows)
+
+
+def _named_in(rows: Sequence[Row]) -> Iterator[int]:
     kinds = (Kind.BEACON, Kind.RECEIPT)
-    for row in log.rows.of_kinds(kinds) if isinstance(log.rows, StoredRows) else log.rows:
+    for row in rows.of_kinds(kinds) if isinstance(rows, StoredRows) else rows:
         # What cannot be read is a finding of the checks that come after.
         with suppress(InvalidData):
             kind = decode_entry(row.entry).kind

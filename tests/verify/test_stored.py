@@ -20,7 +20,7 @@ from testbed.rig.paths import Paths
 from testbed.store.stored_rows import StoredRows
 from testbed.verify.crew import Crew
 from testbed.verify.evidence import Evidence, LogEvidence
-from testbed.verify.gather import read_log
+from testbed.verify.gather import _named_blocks, read_log
 from testbed.verify.log import check_log
 from testbed.verify.published import TileFolder, read_tiles
 from testbed.verify.records import StoredRecords
@@ -158,6 +158,17 @@ def test_a_record_that_is_changed_behind_the_check_is_never_taken_for_what_was_c
     with pytest.raises(LogChanged, match="no longer what they were"):
         log.genuine[300]
     # The check as a whole begins again without it.
+    report = judged(trust, evidence, found).report
+    assert (What.UNREACHABLE, SOURCE) in {(one.what, one.origin) for one in report.findings}
+    assert report.verdict is Verdict.INCONCLUSIVE
+
+
+def test_a_file_that_breaks_after_it_was_opened_is_unreachable(trust: Trust, bench: Bench, evidence: Evidence) -> None:
+    path = files_of(bench, SOURCE)[0]
+    found = read_log(SOURCE, *files_of(bench, SOURCE), at_once=0)
+    data = path.read_bytes()
+    path.write_bytes(data[:4096] + b"\xff" * (len(data) - 4096))
+    assert list(_named_blocks(found)) == []
     report = judged(trust, evidence, found).report
     assert (What.UNREACHABLE, SOURCE) in {(one.what, one.origin) for one in report.findings}
     assert report.verdict is Verdict.INCONCLUSIVE
