@@ -26,6 +26,7 @@ COMMANDS = (
     "root sign",
     "root make",
     "erase",
+    "handover",
     "falsify",
     "scan",
     "doctor",
