@@ -123,6 +123,10 @@ class Node:
         request = {"from": sender, "to": to, "data": "0x" + data.hex()}
         return wire.data("eth_call", await self.call("eth_call", request, "latest"))
 
+    async def balance(self, address: str) -> int:
+        """What the account has, wei."""
+        return wire.number("eth_getBalance", await self.call("eth_getBalance", address, "latest"))
+
     async def estimate(self, sender: str, to: str | None, data: bytes) -> int:
         """Gas that a transaction would use now. to: None for a deployment. Raises Reverted, Rejected."""
         request = {"from": sender, "data": "0x" + data.hex(), **({} if to is None else {"to": to})}

@@ -3,21 +3,23 @@
 import shutil
 import sys
 from collections.abc import Awaitable, Callable
+from functools import partial
 
 from testbed.chain.artifact import load_artifact
 from testbed.chain.devnode import anvil_program
 from testbed.chain.reading import summarize
 from testbed.chain.registry import address_of
-from testbed.chain.rpc import Node
 from testbed.core.errors import InvalidData, StoreError, TestbedError
 from testbed.keys.checkpoint import open_checkpoint
 from testbed.keys.files import read_secret
 from testbed.rig.bench import Bench
+from testbed.rig.bench_file import FurtherChain
 from testbed.rig.dev_chain import read_dev_chain
 from testbed.rig.device_diagnosis import diagnose_device
 from testbed.rig.diagnosed import Diagnosis
 from testbed.rig.locks import held_roles, is_held
 from testbed.rig.log_keys import log_keys
+from testbed.rig.networks import look_at_network
 from testbed.rig.paths import Paths
 from testbed.rig.ports import check_ports, listeners
 from testbed.rig.readiness import check_trusted
@@ -43,6 +45,7 @@ async def diagnose(bench: Bench) -> list[Diagnosis]:
             ("keys", _keys),
             ("trust file", _trust),
             ("journal", _journal),
+            *((f"chain {one.name}", partial(_further, chain=one)) for one in bench.further_chains),
             ("genesis", _genesis),
             ("logs", _logs),
         ]
@@ -79,8 +82,11 @@ async def _disk(bench: Bench) -> str:
 async def _node(bench: Bench) -> str:
     if bench.chain.kind == "anvil":
         return f"own node, {anvil_program().name}"
-    async with Node(bench.chain.url) as node:
-        return f"{bench.chain.url}: {await node.version()}, block {await node.height()}"
+    return await look_at_network(bench, bench.chain)
+
+
+async def _further(bench: Bench, chain: FurtherChain) -> str:
+    return await look_at_network(bench, chain)
 
 
 async def _ports(bench: Bench) -> str:

@@ -3,12 +3,13 @@
 from testbed.anchor.network import GWEI, NetworkSender, Terms
 from testbed.chain.artifact import load_artifact
 from testbed.chain.journal import Journal
-from testbed.chain.registry import checksummed, contract_address
+from testbed.chain.registry import address_of, checksummed, contract_address
 from testbed.chain.rpc import Node
 from testbed.chain.steps import Head
 from testbed.core.clock import Clock
 from testbed.core.errors import UsageError
 from testbed.keys.files import read_secret
+from testbed.rig.bench import Bench
 from testbed.rig.bench_file import Chain, FurtherChain
 from testbed.rig.paths import Paths
 
@@ -31,6 +32,25 @@ async def network_head(chain: Chain | FurtherChain, file: str, submitter: str) -
         else:
             contract = contract_address(submitter, await node.nonce(submitter))
     return Head(chain_id, genesis.hash, None, (), submitter, contract, chain.confirmations)
+
+
+async def look_at_network(bench: Bench, chain: Chain | FurtherChain) -> str:
+    """What a person wants to know of it. Raises ChainError, UsageError for what would keep the anchor from working."""
+    paths, name = Paths(bench.data), chain.name if isinstance(chain, FurtherChain) else ""
+    async with Node(chain.url) as node:
+        if (found := await node.chain_id()) != chain.chain_id:
+            mend = f"set chain_id = {found} for it in {bench.file}, or name another node"
+            raise UsageError(f"{chain.url} is chain {found}, not {chain.chain_id}", mend)
+        said = f"{chain.url}: {await node.version()}, block {await node.height()}"
+        if not paths.key("anchor").exists():
+            return said
+        account = address_of(submitter_secret(paths, name))
+        balance = await node.balance(account)
+    if balance == 0:
+        raise UsageError(
+            f"{said}; the anchor's account {account} has no ether", "send it some: it pays for the anchors"
+        )
+    return f"{said}; the anchor's account {account} has {balance / 10**18:.6f} ether"
 
 
 def submitter_secret(paths: Paths, chain: str) -> bytes:

@@ -291,7 +291,7 @@ def _cross(trust: Trust) -> Iterator[Problem]:
         chains.add(further.name)
     for position, one in enumerate(trust.submitter):
         submitter: Loc = ("submitter", position)
-        if one.origin not in origins:
+        if origins and one.origin not in origins:
             yield Problem(
                 (*submitter, "origin"), f'there is no log "{one.origin}"', unknown(one.origin, sorted(origins))
             )

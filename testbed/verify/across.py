@@ -109,9 +109,7 @@ def check_blocks(
     for log in logs.values():
         if log.trusted.role is LogRole.RECEIPTS:
             keys = {origin: one.keys for origin, one in logs.items()}
-            found, proved = check_receipts(
-                log, trust.chain, keys, chain.accepted, seen, trust.chain.slots, settled=evidence.settled
-            )
+            found, proved = check_receipts(log, trust.chain, keys, chain.accepted, seen, settled=evidence.settled)
             findings += found
             for one in proved:
                 known.setdefault(one.height, set()).add(one.block_hash)

@@ -52,7 +52,7 @@ def check_anchor(anchor: ProvedAnchor, subject: OpenedRecord, trust: Trust, open
     except InvalidData as error:
         return refusal(where, subject.origin, None, error)
     try:
-        proven = prove_receipt(body, trust.chain, trust.chain.slots(subject.origin, accepted.size), accepted)
+        proven = prove_receipt(body, trust.chain, accepted)
     except InvalidData as error:
         detail = f"it does not prove what it says: {error}"
         return Finding(What.SUBSTITUTED, Layer.ANCHOR, where, detail, origin=subject.origin)

@@ -1,6 +1,6 @@
 """Checks the log of receipts: each proves by itself that the contract accepted a checkpoint, and in which block."""
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from contextlib import suppress
 
 from testbed.chain.proofs import header_fields
@@ -27,7 +27,6 @@ def check_receipts(
     keys: Mapping[str, LogKeys],
     accepted: Accepted | None,
     chain: ChainEvidence | None,
-    slots_of: Callable[[str, int], Sequence[bytes]],
     *,
     settled: bool,
 ) -> tuple[list[Finding], list[ProvenReceipt]]:
@@ -53,7 +52,7 @@ def check_receipts(
             wrong += _of_another_log(index, place, body, accepted)
             continue
         try:
-            proven = _proved_by_journal(body, keys, place, accepted) or _prove(body, trusted, keys, slots_of)
+            proven = _proved_by_journal(body, keys, place, accepted) or _prove(body, trusted, keys)
         except InvalidData as error:
             wrong.append((What.SUBSTITUTED, Layer.ANCHOR, index, f"it does not prove what it says: {error}"))
             continue
@@ -96,21 +95,13 @@ def _proved_by_journal(
     )
 
 
-def _prove(
-    body: AnchorReceipt,
-    trusted: TrustedChain,
-    keys: Mapping[str, LogKeys],
-    slots_of: Callable[[str, int], Sequence[bytes]],
-) -> ProvenReceipt:
-    checkpoint = open_checkpoint(body.checkpoint, keys[body.origin], body.origin)
-    return prove_receipt(body, trusted, slots_of(body.origin, checkpoint.size), checkpoint)
+def _prove(body: AnchorReceipt, trusted: TrustedChain, keys: Mapping[str, LogKeys]) -> ProvenReceipt:
+    return prove_receipt(body, trusted, open_checkpoint(body.checkpoint, keys[body.origin], body.origin))
 
 
-def prove_receipt(
-    body: AnchorReceipt, trusted: TrustedChain, slots: Sequence[bytes], accepted: Checkpoint
-) -> ProvenReceipt:
+def prove_receipt(body: AnchorReceipt, trusted: TrustedChain, accepted: Checkpoint) -> ProvenReceipt:
     """What a receipt proves of `accepted`, by one of the slots that may hold it. Raises InvalidData."""
-    *before, newest = slots
+    *before, newest = trusted.slots(body.origin, accepted.size)
     for slot in before:
         # Where another account took over at this very size, it may be of either.
         with suppress(InvalidData):

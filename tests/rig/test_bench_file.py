@@ -498,6 +498,12 @@ FAULTS: dict[str, tuple[list[tuple[str, str]], int | None, str, str]] = {
         'chain.url: kind = "anvil" starts a node of its own',
         'leave url out, or write kind = "url"',
     ),
+    "contract of an own node": (
+        [("port = 8545", f'contract = "0x{"ab" * 20}"')],
+        44,
+        'chain.contract: kind = "anvil" starts a node of its own',
+        'leave contract out, or write kind = "url"',
+    ),
     "foreign node without url": (
         [("port = 8545", 'kind = "url"\nchain_id = 5')],
         43,

@@ -12,9 +12,11 @@ from testbed.rig.trust import (
     Commands,
     Limits,
     RevokedKey,
+    Submitter,
     Trust,
     TrustedBench,
     TrustedChain,
+    TrustedFurtherChain,
     TrustedLog,
     TrustedModel,
     TrustedRoot,
@@ -44,6 +46,18 @@ TRUST = Trust(
         code="0x" + "02" * 32,
         submitter="0x" + "03" * 20,
     ),
+    further_chain=(
+        TrustedFurtherChain(
+            name="public",
+            id=11155111,
+            genesis="0x" + "04" * 32,
+            contract="0x" + "05" * 20,
+            code="0x" + "06" * 32,
+            submitter="0x" + "07" * 20,
+            confirmations=20,
+        ),
+    ),
+    submitter=(Submitter(origin="cell/gateway", size=300, address="0x" + "08" * 20, chain="public"),),
     root=TrustedRoot(key=ROOT),
     revoked=(RevokedKey(origin="cell/gateway", key=STOLEN, size=700),),
     model=(TrustedModel(name="water_cell_v1", hash="cd" * 32, parameters="ef" * 32),),
@@ -97,6 +111,21 @@ def trusts(draw: st.DrawFn) -> Trust:
             code="0x" + draw(hexadecimal(32)),
             submitter="0x" + draw(hexadecimal(20)),
             confirmations=draw(st.integers(1, 10_000)),
+        ),
+        further_chain=tuple(
+            TrustedFurtherChain(
+                name=chain,
+                id=draw(ids),
+                genesis="0x" + draw(hexadecimal(32)),
+                contract="0x" + draw(hexadecimal(20)),
+                code="0x" + draw(hexadecimal(32)),
+                submitter="0x" + draw(hexadecimal(20)),
+            )
+            for chain in ("public", "other")[: draw(st.integers(0, 2))]
+        ),
+        submitter=tuple(
+            Submitter(origin=log.origin, size=size, address="0x" + draw(hexadecimal(20)))
+            for log, size in draw(st.lists(st.tuples(st.sampled_from(logs), st.integers(0, 2**63 - 1)), max_size=3))
         ),
         model=tuple(draw(st.lists(models, max_size=3, unique_by=lambda model: (model.hash, model.parameters)))),
         commands=Commands(tags=tuple(tags), momentary=tuple(tags[: len(tags) // 2])),
@@ -235,6 +264,24 @@ FAULTS: dict[str, tuple[str, str, str, str]] = {
         'revoked.key: is the key of "cell/twin", not of "cell/gateway"',
         "copy the key that is named cell/gateway",
     ),
+    "submitter of a log that is not there": (
+        'origin = "cell/gateway"\nsize',
+        'origin = "cell/gatewya"\nsize',
+        'submitter.origin: there is no log "cell/gatewya"',
+        'did you mean "cell/gateway"?',
+    ),
+    "submitter on a chain that is not there": (
+        'chain = "public"',
+        'chain = "pubic"',
+        'submitter.chain: there is no chain "pubic"',
+        'did you mean "public"?',
+    ),
+    "further chain without confirmations": (
+        "confirmations = 20",
+        "confirmations = 0",
+        "further_chain.confirmations: 0 does not fit here",
+        "give a number of blocks, 1..10000",
+    ),
     "twin that follows nothing": (
         'follows = "cell/gateway"',
         'follows = ""',
@@ -310,6 +357,20 @@ def test_a_model_that_stands_twice_is_refused() -> None:
     message = refusal(TEXT.replace(model, model + model))
     assert "model[2] (water_cell_v1): this model stands here already" in message
     assert message.endswith("\n  mend: keep one of the two")
+
+
+def test_two_further_chains_of_one_name_are_refused() -> None:
+    twice = TRUST.model_copy(update={"further_chain": TRUST.further_chain * 2})
+    assert '"public" is there twice' in refusal(render_trust(twice))
+
+
+def test_an_old_trust_file_means_what_it_meant() -> None:
+    """Without any of the tables that came later."""
+    old = TRUST.model_copy(update={"further_chain": (), "submitter": ()})
+    text = render_trust(old)
+    assert "further_chain" not in text
+    assert "[[submitter]]" not in text
+    assert parse_trust(text) == old
 
 
 def test_all_problems_are_told_at_once() -> None:

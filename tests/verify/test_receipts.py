@@ -47,9 +47,8 @@ class Judge:
         self.log = replace(self.log, genuine=genuine)
 
     def found(self, *, settled: bool = True) -> list[Finding]:
-        slots = self.trust.chain.slots
         keys = {log.origin: LogKeys(log.key) for log in self.trust.logs}
-        return check_receipts(self.log, self.trust.chain, keys, self.accepted, self.chain, slots, settled=settled)[0]
+        return check_receipts(self.log, self.trust.chain, keys, self.accepted, self.chain, settled=settled)[0]
 
 
 @pytest.fixture

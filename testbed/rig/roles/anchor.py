@@ -104,7 +104,7 @@ class AnchorRole:
     def facts(self) -> Facts:
         top = self.newest
         further: Facts = {
-            f"{further.name} anchored {origin}": size
+            f"anchored on {further.name} {origin}": size
             for further in self._further
             for origin, size in further.chain.anchored.items()
         }
