@@ -197,7 +197,6 @@ def test_any_server_of_static_files_will_do(tlogread: Path, log: GrownLog, tmp_p
 
 
 def test_go_reads_the_logs_that_a_bench_serves(tlogread: Path, bench: Bench) -> None:
-    pytest.importorskip("testbed.cli.serve_log")
     keys = {log.origin: log.key for log in load_trust(bench.trust_file).log}
     command = (sys.executable, "-m", "testbed.cli.main", "serve-log", "--json", "--bench", bench.folder / "bench.toml")
     shift = ("--port-shift", str(free_port() - LOG_PORT))
