@@ -59,8 +59,7 @@ class CompactRange:
     def extend(self, leaf_hashes: Iterable[bytes]) -> None:
         """Add leaf hashes in order, a level at a time where there are some; none is added when one is not 32 bytes."""
         level = list(leaf_hashes)
-        for leaf in level:
-            _check_hash(leaf)
+        _check_hashes(level)
         if len(level) < _FEW:
             for leaf in level:
                 self.append(leaf)
@@ -212,8 +211,7 @@ class Tree(Paths):
     def extend(self, leaf_hashes: Iterable[bytes]) -> None:
         """Add leaf hashes in order, a level at a time; nothing is added when one of them is not 32 bytes."""
         new = list(leaf_hashes)
-        for leaf in new:
-            _check_hash(leaf)
+        _check_hashes(new)
         self._levels[0] += new
         depth = 0
         while (whole := len(self._levels[depth]) // 2) > 0:
@@ -275,6 +273,12 @@ def _join(peaks: list[bytes]) -> bytes:
     for peak in reversed(peaks[:-1]):
         node = node_hash(peak, node)
     return node
+
+
+def _check_hashes(values: list[bytes]) -> None:
+    # One set of lengths is several times quicker than a look at each.
+    for wrong in set(map(len, values)) - {32}:
+        raise InvalidData(f"leaf hash: {wrong} bytes, not 32")
 
 
 def _check_hash(value: bytes) -> None:
