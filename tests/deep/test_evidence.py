@@ -1,6 +1,6 @@
 """Every bit of evidence files flipped, under a digest that was made anew: nothing that counts is left unbound.
 
-`make deep PART=evidence`; about twenty minutes. The digest finds idle damage by itself, so here it is repaired each time.
+`make deep PART=evidence`; about twenty minutes. The digest finds idle damage by itself, so it is repaired each time.
 """
 
 import asyncio
