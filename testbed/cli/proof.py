@@ -77,7 +77,7 @@ def _lines(found: Proved) -> Iterator[str]:
         if found.witnesses:
             yield f"witnessed   by {len(record.cosignatures)} of {found.witnesses}"
         for one in record.cosignatures:
-            yield f"            {one.witness.name}, {utc(one.time)}"
+            yield f"            {one.witness.encode()}, {utc(one.time)}"
     if record is not None and anchored is not None:
         yield from _anchor(anchored)
         height, time = anchored.proven.height, anchored.proven.time

@@ -10,12 +10,14 @@ from testbed.cli.near import near
 from testbed.cli.options import bench_of, trust_of
 from testbed.core.errors import UsageError
 from testbed.keys.evidence_file import EvidenceFile, encode_evidence
-from testbed.rig.auditing import audit
+from testbed.rig.auditing import audit, auditor
 from testbed.rig.bench import Bench
 from testbed.rig.cose_export import cose_statement
+from testbed.rig.cosigned import Witnesses
 from testbed.rig.proof_check import check_proof
 from testbed.rig.proof_of_finding import prove_finding
 from testbed.rig.proving import Prover
+from testbed.rig.trust import load_trust
 
 
 def execute(options: argparse.Namespace) -> int:
@@ -63,7 +65,7 @@ def _file(options: argparse.Namespace, bench: Bench, trust: Path) -> EvidenceFil
         if not trust.exists():
             raise UsageError(f"{trust}: there is no trust file, so nothing is found", "name the auditor's with --trust")
         return prove_finding(bench, asyncio.run(audit(bench, trust)), options.finding)
-    with Prover(bench) as prover:
+    with Prover(bench, _witnesses(bench, trust)) as prover:
         if options.record is None:
             return prover.prove(options.origin, options.index)
         source, seq = options.record
@@ -71,6 +73,11 @@ def _file(options: argparse.Namespace, bench: Bench, trust: Path) -> EvidenceFil
             mend = "name a source and a number, such as cell 17"
             raise UsageError(f"--record {source} {seq}: {seq!r} is no number", mend)
         return prover.prove(*prover.find(source, int(seq), options.log))
+
+
+def _witnesses(bench: Bench, trust: Path) -> Witnesses | None:
+    """Those that the trust file names, where there is one."""
+    return Witnesses.of(bench, auditor(load_trust(trust))) if trust.exists() else None
 
 
 def _write(path: Path, data: bytes) -> None:

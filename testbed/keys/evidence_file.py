@@ -2,7 +2,7 @@
 
     attestbed-evidence@v1
     # ...                                 commentary: lines for a person, which nothing that checks ever reads
-    claim <what> <origin> [<index>]       what the file is to show
+    claim <what> <origin> [<index>]       what the file is to show; it must prove itself, whatever is claimed
     -----BEGIN KEY-CHANGE-----            where a log went on under another key: old, new and root key signed it
     <signed note, verbatim>               (keys/log_keys.py)
     -----END KEY-CHANGE-----

@@ -8,7 +8,7 @@ from testbed.core.checkpoint import Checkpoint
 from testbed.core.entry import Entry
 from testbed.core.errors import InvalidData, InvalidProof, InvalidSignature
 from testbed.core.finding import Finding, Layer, What
-from testbed.keys.cosignature import Cosignature, Cosigned, WitnessKey, open_cosigned
+from testbed.keys.cosignature import Cosignature, Cosigned, open_cosigned
 from testbed.keys.ed25519 import VerifierKey
 from testbed.keys.evidence_file import ProvedRecord
 from testbed.keys.log_keys import LogKeys
@@ -49,7 +49,6 @@ class Opener:
     """
 
     trust: Trust
-    witnesses: Sequence[WitnessKey] = ()
     key_changes: Sequence[bytes] = ()
     _notes: dict[bytes, Cosigned] = field(default_factory=dict)
     _keys: dict[str, LogKeys] = field(default_factory=dict)
@@ -74,7 +73,7 @@ class Opener:
         """A checkpoint of `origin`; raises InvalidSignature unless the key of that log signed it that counts there."""
         if note not in self._notes:
             key = self.keys(origin).at(claimed_checkpoint(note).size)
-            self._notes[note] = open_cosigned(note, [key], self.witnesses, origin)
+            self._notes[note] = open_cosigned(note, [key], [one.key for one in self.trust.witnesses], origin)
         found = self._notes[note]
         if found.checkpoint.origin != origin:
             raise InvalidData(f"checkpoint: of {found.checkpoint.origin!r}, not of {origin!r}")

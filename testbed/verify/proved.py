@@ -9,7 +9,6 @@ from testbed.core.entry import Kind
 from testbed.core.errors import InvalidData
 from testbed.core.finding import Finding, Layer, Verdict, What
 from testbed.core.tags import Tag
-from testbed.keys.cosignature import WitnessKey
 from testbed.keys.evidence_file import Claim, EvidenceFile, Fork
 from testbed.merkle.proofs import verify_fork
 from testbed.record.schema import decode_tags
@@ -66,15 +65,14 @@ def check_evidence(
     trust: Trust,
     make_model: ModelMaker,
     node: NodeAnswer | None = None,
-    witnesses: Sequence[WitnessKey] = (),
 ) -> Proved:
     """Check a file against what an auditor trusts.
 
     A file that shows a record is GENUINE where everything in it holds, FALSIFIED where a part does not, INCONCLUSIVE
     where something is not there. One that claims a falsification is FALSIFIED where it proves it, else INCONCLUSIVE.
     """
-    result = Proved(file.claim, file.origin, file.index, witnesses=len(witnesses))
-    opener = Opener(trust, witnesses, file.key_changes)
+    result = Proved(file.claim, file.origin, file.index, witnesses=len(trust.witnesses))
+    opener = Opener(trust, file.key_changes)
     if file.fork is not None:
         _check_fork(file.origin, file.fork, opener, result)
     else:

@@ -13,6 +13,7 @@ from testbed.keys.checkpoint import checkpoint_text
 from testbed.keys.cosignature import WitnessKey, cosign
 from testbed.keys.ed25519 import SigningKey
 from testbed.keys.evidence_file import EvidenceFile, encode_evidence, parse_evidence
+from testbed.keys.log_keys import LogKeys
 from testbed.keys.note import add_lines, split_note
 from testbed.rig.auditing import approved_model, auditor
 from testbed.rig.bench import Bench, load_bench
@@ -24,6 +25,7 @@ from testbed.rig.proving import Prover
 from testbed.rig.trust import load_trust
 from testbed.store.sqlite import LogStore
 from testbed.verify.proved import Proved, check_evidence
+from testbed.verify.trust import TrustedWitness
 
 KEYS = {name: SigningKey.from_seed(name, name.encode().ljust(32)) for name in ("one", "two", "three")}
 PUBLIC = {name: WitnessKey.of(key) for name, key in KEYS.items()}
@@ -59,7 +61,7 @@ def keep(folder: Path, name: str, note: bytes) -> None:
 
 def witnesses(bench: Bench, folder: Path) -> Witnesses:
     trusted = auditor(load_trust(bench.trust_file))
-    return Witnesses(folder, PUBLIC, {log.origin: log.key for log in trusted.logs})
+    return Witnesses(folder, PUBLIC, {log.origin: LogKeys(log.key) for log in trusted.logs})
 
 
 def proved(bench: Bench, folder: Path, index: int) -> EvidenceFile:
@@ -70,7 +72,8 @@ def proved(bench: Bench, folder: Path, index: int) -> EvidenceFile:
 def check(bench: Bench, file: EvidenceFile) -> Proved:
     trusted = auditor(load_trust(bench.trust_file))
     again = parse_evidence(encode_evidence(file))
-    return check_evidence(again, trusted, approved_model, witnesses=tuple(PUBLIC.values()))
+    named = tuple(TrustedWitness(name, key) for name, key in PUBLIC.items())
+    return check_evidence(again, replace(trusted, witnesses=named), approved_model)
 
 
 def test_a_record_is_shown_under_what_a_quorum_cosigned(bench: Bench, kept: Path) -> None:

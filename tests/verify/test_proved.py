@@ -318,4 +318,6 @@ def test_who_repairs_the_digest_still_changes_nothing_that_counts(
         changed = parse_evidence(redigested(bytes(text)))
     except InvalidData:
         return
-    assert check_evidence(changed, trust, approved_model).verdict is not Verdict.GENUINE
+    # A claim about another record that the file proves as well is true of that one, and says that it is.
+    about_another = changed.index != file.index and replace(changed, index=file.index) == file
+    assert about_another or check_evidence(changed, trust, approved_model).verdict is not Verdict.GENUINE
