@@ -29,6 +29,10 @@ class Poll(Protocol):
     def statuses(self) -> tuple[int, ...]: ...
     @property
     def device_time_ns(self) -> int | None: ...
+    @property
+    def frame(self) -> bytes | None: ...
+    @property
+    def signature(self) -> bytes | None: ...
 
 
 class Reader(Protocol):
@@ -151,4 +155,4 @@ class OmittingSink:
 
 
 def _with(poll: Poll, values: tuple[bytes | None, ...]) -> Poll:
-    return fieldbus.Poll(poll.boot, poll.scan, values, poll.statuses, poll.device_time_ns)
+    return fieldbus.Poll(poll.boot, poll.scan, values, poll.statuses, poll.device_time_ns, poll.frame, poll.signature)
