@@ -24,6 +24,8 @@ LIES = {
     "replay": "a reader logs the values of an old scan as those of the present one",
     "rewind": "a reader logs an old scan once more, its counter included",
     "wire": "a man in the middle changes what the PLC answers to a reader",
+    "forge": "a reader logs another value, in a frame that it signed itself in the PLC's name",
+    "strip": "a reader logs one scan without the PLC's signature",
     "command": "somebody else writes a set-point, and no log says so",
 }
 """What each lie is that a running bench can be told. Every signature on it is right."""

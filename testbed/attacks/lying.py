@@ -1,16 +1,21 @@
 """Those who lie in their own name: every hash and signature is right, and what they sign is not what was.
 
 The evil twin runs another model under the approved one's name. A lying reader changes what its PLC said, leaves a scan
-out, or plays an old one again. They decide by the PLC's scan counter alone, so the same run gives the same lies.
+out, or plays an old one again; where the PLC signs, it signs in its name, or logs no signature. They decide by the
+PLC's scan counter alone, so the same run gives the same lies.
 """
 
-from collections.abc import Callable, Container, Iterable
+from collections.abc import Callable, Container, Iterable, Sequence
 from typing import Protocol
 
 from testbed.core.bodies import Body, State
 from testbed.core.identity import Identity
+from testbed.core.tags import Tag
 from testbed.fieldbus import poll as fieldbus
+from testbed.fieldbus.packed import repacker_of
+from testbed.keys.ed25519 import SigningKey
 from testbed.model.registry import Dynamics
+from testbed.record.device_frame import decode_frame, encode_frame, frame_message, image_meaning
 
 Change = Callable[[bytes], bytes]
 """From raw bytes to raw bytes of the same length."""
@@ -105,7 +110,8 @@ class Changed:
         raw = poll.values[self._place]
         if poll.scan not in self._scans or raw is None:
             return poll
-        return _with(poll, (*poll.values[: self._place], self._change(raw), *poll.values[self._place + 1 :]))
+        values = (*poll.values[: self._place], self._change(raw), *poll.values[self._place + 1 :])
+        return _with(poll, values, poll.frame, poll.signature)
 
 
 class Replayed:
@@ -133,7 +139,39 @@ class Replayed:
         if kept is None:
             return old
         pairs = enumerate(zip(poll.values, old.values, strict=True))
-        return _with(poll, tuple(now if place in kept else then for place, (now, then) in pairs))
+        values = tuple(now if place in kept else then for place, (now, then) in pairs)
+        return _with(poll, values, poll.frame, poll.signature)
+
+
+class Forged:
+    """A lie: as another one, in a frame that is signed by a key of the liar's own; nobody else has the device's.
+
+    tags: by which the values were read; key: under the device's name.
+    """
+
+    def __init__(self, lie: Callable[[Poll], Poll], tags: Sequence[Tag], key: SigningKey) -> None:
+        self._lie = lie
+        self._repack = repacker_of(tags)
+        self._meaning = image_meaning(tags)
+        self._key = key
+
+    def __call__(self, poll: Poll) -> Poll:
+        told = self._lie(poll)
+        image = self._repack(told.values, None)
+        if told is poll or told.frame is None or told.scan is None or image is None:
+            return told
+        frame = encode_frame(image, told.scan, told.boot, decode_frame(told.frame).device)
+        return _with(told, told.values, frame, self._key.sign(frame_message(self._meaning, frame)))
+
+
+class Stripped:
+    """A lie: in these scans there was no signed frame."""
+
+    def __init__(self, scans: Container[int]) -> None:
+        self._scans = scans
+
+    def __call__(self, poll: Poll) -> Poll:
+        return _with(poll, poll.values, None, None) if poll.scan in self._scans else poll
 
 
 class OmittingSink:
@@ -154,5 +192,5 @@ class OmittingSink:
         return isinstance(body, State) and body.scan in self._scans
 
 
-def _with(poll: Poll, values: tuple[bytes | None, ...]) -> Poll:
-    return fieldbus.Poll(poll.boot, poll.scan, values, poll.statuses, poll.device_time_ns, poll.frame, poll.signature)
+def _with(poll: Poll, values: tuple[bytes | None, ...], frame: bytes | None, signature: bytes | None) -> Poll:
+    return fieldbus.Poll(poll.boot, poll.scan, values, poll.statuses, poll.device_time_ns, frame, signature)
