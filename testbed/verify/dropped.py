@@ -21,11 +21,8 @@ def take_dropped(side: Side, plc: str, unsigned: Container[int]) -> list[Finding
         return []
     side.gaps = others
     first = gaps[0]
-    scans = f"scan {first.first}" if first.length == 1 else f"{first.length} scans from {first.first} on"
-    lacks = "is" if first.length == 1 else "are"
-    detail = (
-        f"{scans}, boot {first.boot}, by the counter that {plc} signs, {lacks} not there, and it does not own up to it"
-    )
+    lacks = f"scan {first.first}" if first.length == 1 else f"{first.length} scans from {first.first} on"
+    detail = f"by the counter that {plc} signs it lacks {lacks}, boot {first.boot}, and it does not own up to that"
     if len(gaps) > 1:
         detail += f"; so it is {len(gaps) - 1} more time(s), {sum(gap.length for gap in gaps[1:])} scan(s)"
     where = f"between records {first.before} and {first.after} of {side.origin}"

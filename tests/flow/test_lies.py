@@ -159,7 +159,7 @@ def test_a_scan_that_one_reader_leaves_out(tmp_path: Path, by: str) -> None:
     origin = {"gateway": GATEWAY, "reader": READER}[by]
     before = FIRST[origin] + SCAN - 2
     assert (found.origin, found.where) == (origin, f"between records {before} and {before + 1} of {origin}")
-    assert found.detail.startswith(f"scan {SCAN}, boot 1, by the counter that cell signs, is not there")
+    assert found.detail.startswith(f"by the counter that cell signs it lacks scan {SCAN}, boot 1, and it does not")
 
 
 @pytest.mark.parametrize("by", ["gateway", "reader"])
