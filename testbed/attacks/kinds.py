@@ -10,6 +10,8 @@ KINDS = {
     "checkpoint": "the root in a stored checkpoint",
     "twin-record": "a twin record, re-signed with the twin's own key",
     "source-record": "a value in one logged state, re-signed with the gateway's own key (--tag, --to)",
+    "forged-frame": "as source-record, in a frame that the gateway signed in the PLC's name (--tag, --to)",
+    "stripped-frame": "one logged state loses the PLC's signature, re-signed with the gateway's own key",
     "slot": "the contract's slot of a log",
     "chain": "the chain, rewritten at an anchored height (--index: block) and rebuilt upwards",
 }

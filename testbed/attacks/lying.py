@@ -8,14 +8,12 @@ PLC's scan counter alone, so the same run gives the same lies.
 from collections.abc import Callable, Container, Iterable, Sequence
 from typing import Protocol
 
+from testbed.attacks.frames import forger_of
 from testbed.core.bodies import Body, State
 from testbed.core.identity import Identity
 from testbed.core.tags import Tag
 from testbed.fieldbus import poll as fieldbus
-from testbed.fieldbus.packed import repacker_of
-from testbed.keys.ed25519 import SigningKey
 from testbed.model.registry import Dynamics
-from testbed.record.device_frame import decode_frame, encode_frame, frame_message, image_meaning
 
 Change = Callable[[bytes], bytes]
 """From raw bytes to raw bytes of the same length."""
@@ -146,22 +144,19 @@ class Replayed:
 class Forged:
     """A lie: as another one, in a frame that is signed by a key of the liar's own; nobody else has the device's.
 
-    tags: by which the values were read; key: under the device's name.
+    tags: by which the values were read.
     """
 
-    def __init__(self, lie: Callable[[Poll], Poll], tags: Sequence[Tag], key: SigningKey) -> None:
+    def __init__(self, lie: Callable[[Poll], Poll], tags: Sequence[Tag]) -> None:
         self._lie = lie
-        self._repack = repacker_of(tags)
-        self._meaning = image_meaning(tags)
-        self._key = key
+        self._forge = forger_of(tags)
 
     def __call__(self, poll: Poll) -> Poll:
         told = self._lie(poll)
-        image = self._repack(told.values, None)
-        if told is poll or told.frame is None or told.scan is None or image is None:
-            return told
-        frame = encode_frame(image, told.scan, told.boot, decode_frame(told.frame).device)
-        return _with(told, told.values, frame, self._key.sign(frame_message(self._meaning, frame)))
+        if told is poll:
+            return poll
+        forged = self._forge(State(told.boot, told.scan, None, 0, told.values, told.statuses, told.frame))
+        return told if forged is None else _with(told, told.values, *forged)
 
 
 class Stripped:

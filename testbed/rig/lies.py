@@ -12,11 +12,9 @@ from testbed.attacks.wire import ModbusInTheMiddle, OpcUaInTheMiddle
 from testbed.core.errors import UsageError
 from testbed.core.tags import DataType, Tag
 from testbed.fieldbus.registers import decode
-from testbed.keys.ed25519 import SigningKey
 from testbed.rig.bench import Bench
 from testbed.rig.bench_errors import unknown
 from testbed.rig.controllers import PATIENT_S, modbus_reader
-from testbed.rig.device_key import device_name
 from testbed.rig.meddler import Meddler, Ports
 from testbed.rig.reading import tags_of
 
@@ -63,7 +61,7 @@ def meddler_of(bench: Bench, kind: str, scan: int, by: str | None = None, tag: s
         return _OnTheWire(at, bench.reader(at).protocol, lied, scans)
     changed = Changed(tags.index(lied), partial(another, lied), scans)
     if kind == "forge":
-        return _Liar(at, Forged(changed, tags, SigningKey.from_seed(device_name(bench), bytes(32))))
+        return _Liar(at, Forged(changed, tags))
     return _Liar(at, changed)
 
 
