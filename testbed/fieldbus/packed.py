@@ -51,14 +51,10 @@ def repacker_of(tags: Sequence[Tag]) -> Callable[[Unpacked, bytes | None], bytes
             return None
         found: list[bytes] = []
         for raw, size, order, start in zip(values, sizes, orders, starts, strict=False):
-            one = raw
-            if one is None:
-                one = b"" if instead is None else instead[start : start + size]
-            elif order is not ByteOrder.ABCD:
-                one = reorder(one, order)
+            one = raw if raw is not None else (instead or b"")[start : start + size]
             if len(one) != size:
                 return None
-            found.append(one)
+            found.append(one if raw is None or order is ByteOrder.ABCD else reorder(one, order))
         return b"".join(found)
 
     return repack
