@@ -19,12 +19,12 @@ def check_signs(loc: Loc, plc: Plc) -> Iterator[Problem]:
     for position, tag in enumerate(plc.tag):
         here = (*loc, "tag", position)
         if (tag.scale, tag.offset) != (1.0, 0.0):
-            what = f"{tag.name} is scaled, and {plc.name} signs: the two protocols show other numbers of it"
+            what = f"{tag.name} is scaled, and {plc.name} signs: each protocol shows it otherwise"
             yield Problem((*here, "scale"), what, "leave scale and offset out, or signs under [[plc]]")
         if tag.name == FRAME_NAME or (tag.opcua or f"{plc.name}.{tag.name}") == node:
             yield Problem((*here, "name"), f'"{node}" is the node of the signed frame', "give the tag another name")
         place = tag.modbus
         width = max(1, DataType(tag.type).size // 2)
         if place is not None and place.table == "input_register" and place.address + width > FRAME_AT:
-            what = f"{place.address} reaches into the input registers from {FRAME_AT} on, where the signed frame stands"
+            what = f"{place.address} reaches into the signed frame's registers, from {FRAME_AT} on"
             yield Problem((*here, "modbus", "address"), what, f"take {FRAME_AT - width} or less")

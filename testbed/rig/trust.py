@@ -335,13 +335,13 @@ def _key(here: Loc, log: TrustedLog, keys: dict[bytes, str]) -> Iterator[Problem
 
 def _devices(trust: Trust, keys: dict[bytes, str]) -> Iterator[Problem]:
     seen: set[str] = set()
+    read = sorted({log.reads for log in trust.log if log.reads})
     for position, device in enumerate(trust.device):
         here: Loc = ("device", position)
         if device.plc in seen:
             yield Problem((*here, "plc"), f'"{device.plc}" is there twice', "keep one [[device]] for each PLC")
         seen.add(device.plc)
-        if not any(log.reads == device.plc for log in trust.log):
-            read = sorted({log.reads for log in trust.log if log.reads})
+        if read and device.plc not in read:
             yield Problem((*here, "plc"), f'no log reads a PLC "{device.plc}"', unknown(device.plc, read))
         yield from _verifier((*here, "key"), device.key, f"{trust.bench.name}/{device.plc}", "device", keys)
 

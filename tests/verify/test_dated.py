@@ -50,7 +50,7 @@ def test_a_time_after_the_anchor() -> None:
 
 def test_the_clock_of_the_device_is_another_one() -> None:
     said = "by its own word it was taken by the device 95.0 s before the block of the beacon that stands before it"
-    records = [beacon(1), at(115 * S, 15 * S), at(116 * S, None), at(116 * S, 16 * S)]
+    records: Sequence[State | Beacon] = [beacon(1), at(115 * S, 15 * S), at(116 * S, None), at(116 * S, 16 * S)]
     assert check(records, [(4, 120)]) == [(1, f"{said}; so are 1 more, up to record 3")]
 
 
