@@ -184,7 +184,6 @@ def test_a_left_out_opcua_server_takes_no_port(tmp_path: Path) -> None:
     assert not bench.plc.opcua.enabled
 
 
-# Each fault alone: the change, then line, problem and mend.
 _BOX = """\
 kind = "physical"
 bridge = true
@@ -193,6 +192,8 @@ signs = true
 protocol = "modbus-tcp"
 host = "10.0.0.1"
 [plc.modbus]"""
+
+# Each fault alone: the change, then line, problem and mend.
 FAULTS: dict[str, tuple[list[tuple[str, str]], int | None, str, str]] = {
     "typo in a nested table": (
         [("port = 5020", "prot = 5020")],
@@ -358,7 +359,7 @@ FAULTS: dict[str, tuple[list[tuple[str, str]], int | None, str, str]] = {
     ),
     "overlapping registers": (
         [('"input_register", address = 2', '"input_register", address = 1')],
-        23,
+        22,
         "plc.tag[2] (plc.boot).modbus.address: 1 of input_register already belongs to plc.scan, which ends at 1",
         "take a free address, such as 3",
     ),
@@ -538,7 +539,7 @@ FAULTS: dict[str, tuple[list[tuple[str, str]], int | None, str, str]] = {
     ),
     "a tag where the signed frame stands": (
         [("[plc.modbus]", "signs = true\n[plc.modbus]"), ("address = 2 }", "address = 64999 }")],
-        22,
+        23,
         "plc.tag[2] (plc.boot).modbus.address: 64999 reaches into the signed frame's registers, from 65000 on",
         "take 64998 or less",
     ),
