@@ -20,7 +20,10 @@ _COUNTER = 2**32
 
 
 class Poll(Protocol):
-    """One consistent reading of a PLC: all raw values belong to one scan. statuses: OPC UA StatusCodes by value."""
+    """One consistent reading of a PLC: all raw values belong to one scan. statuses: OPC UA StatusCodes by value.
+
+    frame, signature: the device's own signed frame, as it came; None where there was none.
+    """
 
     @property
     def boot(self) -> int: ...
@@ -32,6 +35,10 @@ class Poll(Protocol):
     def statuses(self) -> tuple[int, ...]: ...
     @property
     def device_time_ns(self) -> int | None: ...
+    @property
+    def frame(self) -> bytes | None: ...
+    @property
+    def signature(self) -> bytes | None: ...
 
 
 class Reader(Protocol):
@@ -213,7 +220,16 @@ class Gateway:
         # Asked after the poll: whatever led to this state is known by now.
         self._take_news()
         now = self._clock.now_ns()
-        state = State(poll.boot, poll.scan, poll.device_time_ns, now, poll.values, tuple(poll.statuses))
+        state = State(
+            poll.boot,
+            poll.scan,
+            poll.device_time_ns,
+            now,
+            poll.values,
+            tuple(poll.statuses),
+            poll.frame,
+            poll.signature,
+        )
         self._take(state)
         for watch in self._watches:
             for body in watch.saw(state):

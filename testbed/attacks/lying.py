@@ -1,14 +1,17 @@
 """Those who lie in their own name: every hash and signature is right, and what they sign is not what was.
 
 The evil twin runs another model under the approved one's name. A lying reader changes what its PLC said, leaves a scan
-out, or plays an old one again. They decide by the PLC's scan counter alone, so the same run gives the same lies.
+out, or plays an old one again; where the PLC signs, it signs in its name, or logs no signature. They decide by the
+PLC's scan counter alone, so the same run gives the same lies.
 """
 
-from collections.abc import Callable, Container, Iterable
+from collections.abc import Callable, Container, Iterable, Sequence
 from typing import Protocol
 
+from testbed.attacks.frames import forger_of
 from testbed.core.bodies import Body, State
 from testbed.core.identity import Identity
+from testbed.core.tags import Tag
 from testbed.fieldbus import poll as fieldbus
 from testbed.model.registry import Dynamics
 
@@ -29,6 +32,10 @@ class Poll(Protocol):
     def statuses(self) -> tuple[int, ...]: ...
     @property
     def device_time_ns(self) -> int | None: ...
+    @property
+    def frame(self) -> bytes | None: ...
+    @property
+    def signature(self) -> bytes | None: ...
 
 
 class Reader(Protocol):
@@ -101,7 +108,8 @@ class Changed:
         raw = poll.values[self._place]
         if poll.scan not in self._scans or raw is None:
             return poll
-        return _with(poll, (*poll.values[: self._place], self._change(raw), *poll.values[self._place + 1 :]))
+        values = (*poll.values[: self._place], self._change(raw), *poll.values[self._place + 1 :])
+        return _with(poll, values, poll.frame, poll.signature)
 
 
 class Replayed:
@@ -129,7 +137,36 @@ class Replayed:
         if kept is None:
             return old
         pairs = enumerate(zip(poll.values, old.values, strict=True))
-        return _with(poll, tuple(now if place in kept else then for place, (now, then) in pairs))
+        values = tuple(now if place in kept else then for place, (now, then) in pairs)
+        return _with(poll, values, poll.frame, poll.signature)
+
+
+class Forged:
+    """A lie: as another one, in a frame that is signed by a key of the liar's own; nobody else has the device's.
+
+    tags: by which the values were read.
+    """
+
+    def __init__(self, lie: Callable[[Poll], Poll], tags: Sequence[Tag]) -> None:
+        self._lie = lie
+        self._forge = forger_of(tags)
+
+    def __call__(self, poll: Poll) -> Poll:
+        told = self._lie(poll)
+        if told is poll:
+            return poll
+        forged = self._forge(State(told.boot, told.scan, None, 0, told.values, told.statuses, told.frame))
+        return told if forged is None else _with(told, told.values, *forged)
+
+
+class Stripped:
+    """A lie: in these scans there was no signed frame."""
+
+    def __init__(self, scans: Container[int]) -> None:
+        self._scans = scans
+
+    def __call__(self, poll: Poll) -> Poll:
+        return _with(poll, poll.values, None, None) if poll.scan in self._scans else poll
 
 
 class OmittingSink:
@@ -150,5 +187,5 @@ class OmittingSink:
         return isinstance(body, State) and body.scan in self._scans
 
 
-def _with(poll: Poll, values: tuple[bytes | None, ...]) -> Poll:
-    return fieldbus.Poll(poll.boot, poll.scan, values, poll.statuses, poll.device_time_ns)
+def _with(poll: Poll, values: tuple[bytes | None, ...], frame: bytes | None, signature: bytes | None) -> Poll:
+    return fieldbus.Poll(poll.boot, poll.scan, values, poll.statuses, poll.device_time_ns, frame, signature)

@@ -22,6 +22,9 @@ _NODE_SIZES = {0: 1, 1: 3, 2: 6, 4: 18}
 _SCALARS = {0: 0, 1: 1, 2: 1, 3: 1, 4: 2, 5: 2, 6: 4, 7: 4, 8: 8, 9: 8, 10: 4, 11: 8, 13: 8}
 """Bytes of a scalar Variant by its encoding byte, for those of a fixed size; 0 is null (section 5.2.2.16)."""
 
+_BYTE_STRING = 15
+"""Its length stands before it."""
+
 
 @dataclass(frozen=True, slots=True)
 class Chunk:
@@ -57,7 +60,8 @@ def places_of(body: bytes, identifier: str) -> list[int]:
 def values_in(body: bytes) -> list[slice | None]:
     """Where the value of each result of a Read response stands, None for one without; empty for any other message.
 
-    Only scalars of a fixed size are known: a response that holds anything else is taken for another message.
+    Only scalars of a fixed size and ByteStrings are known: a response that holds anything else is taken for another
+    message. A ByteString stands without its length.
     """
     try:
         return list(_values(_Walk(body)))
@@ -144,7 +148,8 @@ def _values(walk: _Walk) -> Iterator[slice | None]:
     for _ in range(walk.count()):
         mask, value = walk.byte(), None
         if mask & 0x01:
-            size = _SCALARS[walk.byte()]
+            kind = walk.byte()
+            size = max(0, walk.count()) if kind == _BYTE_STRING else _SCALARS[kind]
             value = slice(walk.at, walk.at + size) if size else None
             walk.skip(size)
         walk.skip(sum(size for bit, size in ((2, 4), (4, 8), (8, 8), (16, 2), (32, 2)) if mask & bit))

@@ -107,6 +107,8 @@ def print_report(bench: Bench, report: Report, seconds: float) -> None:
         origin, index = report.kept[0]
         more = f", and {len(report.kept) - 1} more" if len(report.kept) > 1 else ""
         print(f"not erased  record {index} of {origin}{more}: a tombstone says that its body is gone, and it is there")
+    for line in signed_lines(report):
+        print(line)
     for origin in _not_checked(bench, report):
         print(f"not checked {origin}: the trust file does not name it")
     chain = f"up to block {report.height}" if report.height is not None else "without a chain"
@@ -130,6 +132,20 @@ def _beside(report: Report) -> dict[LogRole, list[str]]:
         changes, commands = _count(report.changes, "change"), _count(report.commands, "command")
         lines[LogRole.OPERATOR] = [f"{changes} of set-points and modes explained by {commands}"]
     return lines
+
+
+def signed_lines(report: Report) -> list[str]:
+    """How far the states of each PLC are signed: by itself, or by whoever read it."""
+    lines = []
+    for plc in dict.fromkeys(one.plc for one in report.standings if one.plc is not None):
+        logs = [one for one in report.standings if one.plc == plc]
+        by_it = [f"{one.signed} of {one.read} states of {one.origin}" for one in logs if one.signed is not None]
+        others = [f"{one.states} states of {one.origin}" for one in logs if one.signed is None]
+        if by_it:
+            lines.append(f"at the source by {plc}: {', '.join(by_it)}")
+        if others:
+            lines.append(f"gateway-signed: {', '.join(others)}; the trust file has no key of {plc}")
+    return [f"{'            ' if place else 'signed      '}{line}" for place, line in enumerate(lines)]
 
 
 def _last_of(role: LogRole, report: Report) -> Standing:

@@ -20,8 +20,9 @@ from testbed.fieldbus.modbus_objects import identity_of
 from testbed.fieldbus.modbus_plan import Limits, Plan
 from testbed.fieldbus.modbus_transports import Transport
 from testbed.fieldbus.modbus_units import BAD_DEVICE_FAILURE, BAD_NO_COMMUNICATION, Line, Row, Unit
-from testbed.fieldbus.poll import Poll
+from testbed.fieldbus.poll import Poll, with_frame
 from testbed.fieldbus.registers import decode, encode, registers_of
+from testbed.fieldbus.signed_frames import SignedFrames
 from testbed.fieldbus.source import held
 
 _ATTEMPTS = 5
@@ -36,7 +37,8 @@ class ModbusController:
     one read; pause: s between an answer and the next request; timeout: s for each answer;
     period: s from one poll to the next: where there are several units, none is waited for any longer than that;
     every: scan classes, a tag that is named here is read in each n-th poll alone;
-    connections: to a gateway, at most; it may serve few. again: s after which a refused address is tried once more.
+    connections: to a gateway, at most; it may serve few. again: s after which a refused address is tried once more;
+    frames: of a PLC that signs its scans, which are read along.
 
     Of several units those that are silent have no values and BAD_NO_COMMUNICATION; where it is the one that counts,
     the poll has no scan. Raises UsageError for tags that do not fit the tables, counters that are not among them or
@@ -60,6 +62,7 @@ class ModbusController:
         every: Mapping[str, int] | None = None,
         connections: int = 8,
         again: float = 60.0,
+        frames: SignedFrames | None = None,
     ) -> None:
         self._tags = tuple(tags)
         self._transport = transport
@@ -79,7 +82,8 @@ class ModbusController:
             places = [place for place, tag in enumerate(self._tags) if self._unit_of(tag) == number]
             own = tuple(self._tags[place] for place in places)
             counts = counters if counters and self._unit_of(counters[0]) == number else ()
-            units.append(Unit(Plan(own, number, scan if counts else None, limits, every, again), counts))
+            signed = frames if number == unit else None
+            units.append(Unit(Plan(own, number, scan if counts else None, limits, every, again), counts, signed))
             self._places.append(places)
         self._units = units
         count = 1 if transport.shared else max(1, min(len(units), connections))
@@ -138,7 +142,9 @@ class ModbusController:
             raise errors[0]
         values, statuses = self._whole(came)
         boot = self._count(self._boot, values)
-        return Poll(boot or 0, self._count(self._scan, values), tuple(values), tuple(statuses))
+        poll = Poll(boot or 0, self._count(self._scan, values), tuple(values), tuple(statuses))
+        signed = next((row.signed for row in came if isinstance(row, Row) and row.signed is not None), None)
+        return poll if signed is None else with_frame(poll, signed)
 
     async def write(self, tag: Tag, value: Value) -> None:
         """Write one tag whole. Raises UsageError for what it cannot hold, DeviceRefused where the PLC refuses."""

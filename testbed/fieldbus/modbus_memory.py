@@ -3,6 +3,8 @@
 Addresses without a tag that lie between the first and the last tag of a table read as 0 and cannot be written. A tag
 that the source has no value for cannot be read: exception 02, by which a client finds the others around it; and 0B
 where there is no value at all, as a gateway whose device does not answer gives it.
+
+The signed frame of a PLC that signs stands behind all tags, see `signed_frames`.
 """
 
 from bisect import bisect_right
@@ -14,6 +16,7 @@ from testbed.core.errors import DeviceError, InvalidData, UsageError
 from testbed.core.tags import ModbusTable, Tag, Value
 from testbed.fieldbus.layout import tables, width
 from testbed.fieldbus.registers import decode, encode
+from testbed.fieldbus.signed_frames import FRAME_AT, FrameSource
 from testbed.fieldbus.source import ImageSource, held
 
 
@@ -26,14 +29,24 @@ class Refused(Exception):
 
 
 class Memory:
-    """`tags` of `source` by table and address. Raises UsageError where tags do not fit the tables."""
+    """`tags` of `source` by table and address; frames: the signed ones of a PLC that signs.
 
-    def __init__(self, tags: Sequence[Tag], source: ImageSource) -> None:
+    Raises UsageError where tags do not fit the tables.
+    """
+
+    def __init__(self, tags: Sequence[Tag], source: ImageSource, frames: FrameSource | None = None) -> None:
         self._source = source
+        self._frames = frames
         self._tables = {table: _Table(table, here) for table, here in tables(tags).items()}
 
     def read(self, table: ModbusTable, address: int, count: int) -> bytes:
         """Two bytes for a register, one for a bit (00 or 01), all of one snapshot. Raises Refused: 02, 04, 0B."""
+        if self._frames is not None and table is ModbusTable.INPUT_REGISTER and address >= FRAME_AT:
+            _, signed = self._frames.latched()
+            found = signed[2 * (address - FRAME_AT) : 2 * (address - FRAME_AT + count)]
+            if len(found) != 2 * count:
+                raise Refused(ExcCodes.ILLEGAL_ADDRESS)
+            return found
         return self._tables[table].read(self._source.snapshot(), address, count)
 
     def write(self, table: ModbusTable, address: int, raw: bytes) -> None:

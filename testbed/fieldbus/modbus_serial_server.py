@@ -19,6 +19,7 @@ from testbed.fieldbus.modbus_memory import Memory
 from testbed.fieldbus.modbus_requests import Requests
 from testbed.fieldbus.modbus_station import RtuStation
 from testbed.fieldbus.modbus_transports import Serial
+from testbed.fieldbus.signed_frames import FrameSource
 from testbed.fieldbus.source import ImageSource
 
 _log = logging.getLogger(__name__)
@@ -31,7 +32,7 @@ _LEAST_SILENCE_S = 0.005
 
 
 class ModbusSerialServer:
-    """Serves `tags` of `source` as unit `unit` (1..247) on `line`.
+    """Serves `tags` of `source` as unit `unit` (1..247) on `line`; frames: the signed ones of a PLC that signs.
 
     Raises UsageError where tags do not fit the tables, and on `start` where the line cannot be opened.
     """
@@ -44,10 +45,11 @@ class ModbusSerialServer:
         unit: int = 1,
         *,
         identity: DeviceIdentity | None = None,
+        frames: FrameSource | None = None,
     ) -> None:
         if not 1 <= unit <= MOST_UNIT:
             raise UsageError(f"Modbus unit {unit}", f"give a unit from 1 to {MOST_UNIT} on a serial line")
-        requests = Requests(Memory(tags, source), identity or DeviceIdentity())
+        requests = Requests(Memory(tags, source, frames), identity or DeviceIdentity())
         self._station = RtuStation(requests, unit, max(_LEAST_SILENCE_S, line.silence))
         self._line = line
         self._wire: _Wire | None = None

@@ -33,6 +33,7 @@ from testbed.fieldbus.modbus_identity import DeviceIdentity
 from testbed.fieldbus.modbus_memory import Memory
 from testbed.fieldbus.modbus_requests import Requests
 from testbed.fieldbus.modbus_station import RtuStation, Station, TcpStation
+from testbed.fieldbus.signed_frames import FrameSource
 from testbed.fieldbus.source import ImageSource
 
 _log = logging.getLogger(__name__)
@@ -70,6 +71,7 @@ class ConnectionLimits:
 class ModbusServer:
     """Serves `tags` of `source` as unit `unit` (1..255). Port 0 lets the system choose; `port` says which.
 
+    frames: the signed ones of a PLC that signs.
     Raises UsageError where tags do not fit the tables, and on `start` where nobody can listen there.
     """
 
@@ -85,10 +87,11 @@ class ModbusServer:
         limits: ConnectionLimits | None = None,
         access: Access | None = None,
         rtu: bool = False,
+        frames: FrameSource | None = None,
     ) -> None:
         if not 1 <= unit <= 255:
             raise UsageError(f"Modbus unit {unit}", "give a unit from 1 to 255")
-        requests = Requests(Memory(tags, source), identity or DeviceIdentity())
+        requests = Requests(Memory(tags, source, frames), identity or DeviceIdentity())
         self._host = host
         self._port = port
         self._access = access

@@ -10,10 +10,12 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from testbed.core.errors import DeviceError, TornPoll
-from testbed.core.tags import Tag
-from testbed.fieldbus.modbus_answers import RawRead
+from testbed.core.tags import ModbusTable, Tag
+from testbed.fieldbus.modbus_answers import REQUESTS, RawRead
 from testbed.fieldbus.modbus_link import Link, NoAnswer, Refused
 from testbed.fieldbus.modbus_plan import Plan, Read
+from testbed.fieldbus.registers import decode
+from testbed.fieldbus.signed_frames import FRAME_AT, SIGNATURE_SIZE, SignedFrames
 
 BAD_NO_COMMUNICATION = 0x80310000
 """No value for want of an answer (OPC 10000-8, section 6.3.2)."""
@@ -40,21 +42,25 @@ class _Unreachable(NoAnswer):
 
 @dataclass(slots=True)
 class Row:
-    """Raw values and OPC UA StatusCodes by a unit's tags."""
+    """Raw values and OPC UA StatusCodes by a unit's tags; signed: the signed frame that came with them."""
 
     values: list[bytes | None]
     statuses: list[int]
+    signed: bytes | None = None
 
 
 class Unit:
     """The tags of one unit identifier, and how it has been answering.
 
-    counters: tags that must read the same before and after all others, else the values may be of two scans.
+    counters: tags that must read the same before and after all others, else the values may be of two scans; frames: of
+    a PLC that signs. A signed frame is read behind the tags and names the counters, which are not read again then.
     """
 
-    def __init__(self, plan: Plan, counters: Sequence[Tag] = ()) -> None:
+    def __init__(self, plan: Plan, counters: Sequence[Tag] = (), frames: SignedFrames | None = None) -> None:
         self.plan = plan
+        self._counters = [(tag, plan.tags.index(tag)) for tag in counters]
         self._again = plan.reads_of(counters) if counters else []
+        self._frames = frames
         self._has_answered = False
         self._failures = 0
         self._rests_until = 0.0
@@ -93,11 +99,17 @@ class Unit:
     async def read(self, link: Link, poll: int, attempts: int, patience: float | None) -> Row | None:
         """The tags that are due in this poll; None where a scan ended within each of `attempts`.
 
+        A signed frame that stays at odds with the tags is passed on as it came: that is for others to judge.
         Raises NoAnswer where the unit is silent, Refused where it refused everything.
         """
-        for _ in range(attempts):
+        for left in reversed(range(attempts)):
             row, asked = await self._read_once(link, poll, patience)
-            if asked == 1 or await self._is_of_one_scan(link, row, patience):
+            if self._frames is not None:
+                row.signed = await self._read_frame(link, self._frames, patience)
+                if row.signed is not None and self._frames.fits(row.signed[SIGNATURE_SIZE:], *self._counted(row)):
+                    return row
+            alone = asked == 1 and row.signed is None
+            if (alone or await self._is_of_one_scan(link, row, patience)) and (row.signed is None or not left):
                 return row
             self.repeats += 1
         return None
@@ -152,6 +164,24 @@ class Unit:
                 f"unit {self.number}: it refused every address", "compare unit, table and address of the tags with it"
             )
         return row, asked
+
+    async def _read_frame(self, link: Link, frames: SignedFrames, patience: float | None) -> bytes | None:
+        """None where the unit has none, or another one."""
+        table, count = ModbusTable.INPUT_REGISTER, frames.size // 2
+        request = REQUESTS[table](address=FRAME_AT, count=count, dev_id=self.number)
+        try:
+            answer = await link.ask(request, f"{table.value} {FRAME_AT}..{FRAME_AT + count - 1}", frames.size, patience)
+        except Refused:
+            return None
+        raw = answer.raw if isinstance(answer, RawRead) else b""
+        return raw if len(raw) == frames.size else None
+
+    def _counted(self, row: Row) -> tuple[int, int | None]:
+        """Boot and scan that the row shows, as a poll says them."""
+        scan, *boot = [
+            None if (raw := row.values[place]) is None else int(decode(tag, raw)) for tag, place in self._counters
+        ] or [None]
+        return (boot[0] or 0) if boot else 0, scan
 
     async def _is_of_one_scan(self, link: Link, row: Row, patience: float | None) -> bool:
         for read in self._again:

@@ -23,8 +23,9 @@ from testbed.fieldbus.opcua_nodes import TYPES
 from testbed.fieldbus.opcua_plan import ReadPlan, Round
 from testbed.fieldbus.opcua_read import REQUEST, SEVERITY, ReadValue, results
 from testbed.fieldbus.opcua_security import Security
-from testbed.fieldbus.poll import Poll
+from testbed.fieldbus.poll import Poll, with_frame
 from testbed.fieldbus.registers import as_read, unscaled
+from testbed.fieldbus.signed_frames import SignedFrames
 from testbed.fieldbus.source import held
 
 _ATTEMPTS = 5
@@ -73,7 +74,8 @@ class OpcUaReader:
     encrypted, which is for a server on this machine; every: tag to each n-th poll in which it is read, all in the
     first one after `connect`; scales: whether the device holds the unscaled numbers of scaled tags, which our own
     servers show in their unit; timeout: s for each answer; channel_s: lifetime to ask for the secure channel; most:
-    nodes in one request, beside the limit that the server names, 0 for no other one.
+    nodes in one request, beside the limit that the server names, 0 for no other one; frames: of a PLC that signs its
+    scans, which are read along.
     Raises UsageError for counters that are not among the tags, nodes that cannot be, and a url without host or port.
     """
 
@@ -91,6 +93,7 @@ class OpcUaReader:
         timeout: float = 1.0,
         channel_s: float = _CHANNEL_S,
         most: int = 0,
+        frames: SignedFrames | None = None,
     ) -> None:
         _must_be_address(url)
         check_nodes(tags)
@@ -106,7 +109,9 @@ class OpcUaReader:
         self._most = most
         self._plan = ReadPlan(self._tags, scan_tag, boot_tag, every)
         self._boot_at = None if boot_tag is None else self._places[boot_tag]
+        self._frames = frames
         self._nodes: list[ua.NodeId] = []
+        self._frame_node: ua.NodeId | None = None
         self._channel: Channel | None = None
         self._remains: Remains | None = None
         self._number = 0
@@ -145,11 +150,13 @@ class OpcUaReader:
         try:
             index = self._index(self._namespace, uris) if self._namespace else 0
             self._nodes = [node_of(tag.opcua, index, uris) for tag in self._tags]
+            if self._frames is not None:
+                self._frame_node = node_of(self._frames.node, index, uris)
         except NoNamespaceError as error:
             await channel.leave()
             raise DeviceError(f"{self._url}: the server has no namespace {error}", _MEND) from error
         least = [most for most in (self._most, _whole(limit)) if most > 0]
-        self._plan.bind(self._nodes, min(least, default=0))
+        self._plan.bind(self._nodes, min(least, default=0), self._frame_node)
         self._number = 0
         self._channel = channel
 
@@ -172,11 +179,12 @@ class OpcUaReader:
         """
         self._connected()
         due = self._plan.round(self._number)
-        for _ in range(_ATTEMPTS):
+        for left in reversed(range(_ATTEMPTS)):
             while (values := await self._read(due)) is None:
                 due = self._plan.round(self._number)
             poll = self._judge(due, values)
-            if poll is not None:
+            # A signed frame that stays at odds with the tags is passed on as it came: that is for others to judge.
+            if poll is not None and not (left and self._is_at_odds(poll)):
                 self._number += 1
                 return poll
             self.repeats += 1
@@ -217,11 +225,12 @@ class OpcUaReader:
         boot = boot_again = 0
         time_ns: int | None
         if self._plan.scan is None:
-            own = values
+            own = values[: due.count]
             time_ns = max((value.time_ns for value in own if value.time_ns is not None), default=None)
         else:
             own = values[1 : 1 + due.count]
-            scan, again = self._count(values[0]), self._count(values[1 + due.count])
+            again_at = 1 + due.count + (self._frames is not None)
+            scan, again = self._count(values[0]), self._count(values[again_at])
             time_ns = values[0].time_ns
             if scan != again:
                 return None
@@ -242,7 +251,15 @@ class OpcUaReader:
         statuses = [value.status for value in own]
         if due.places is not None:
             raws, statuses = _spread(len(self._tags), due.places, raws, statuses)
-        return Poll(boot, scan, tuple(raws), tuple(statuses), time_ns)
+        poll = Poll(boot, scan, tuple(raws), tuple(statuses), time_ns)
+        if self._frames is None:
+            return poll
+        signed = values[due.count + (self._plan.scan is not None)].raw
+        return poll if signed is None or len(signed) != self._frames.size else with_frame(poll, signed)
+
+    def _is_at_odds(self, poll: Poll) -> bool:
+        """Whether its signed frame is that of another scan."""
+        return self._frames is not None and not self._frames.fits(poll.frame, poll.boot, poll.scan)
 
     async def _read(self, due: Round) -> list[ReadValue] | None:
         """All values of the round's requests; None where the server refuses their number, which is less from now on."""
@@ -257,7 +274,7 @@ class OpcUaReader:
                 values += results(await channel.ask(REQUEST, request.parameters), request.types)
         except BaseException as error:
             if isinstance(error, UaStatusCodeError) and error.code in _TOO_MANY and self._plan.most > 1:
-                self._plan.bind(self._nodes, self._plan.most // 2)
+                self._plan.bind(self._nodes, self._plan.most // 2, self._frame_node)
                 return None
             # An answer that comes late must not be taken for the next one.
             self._drop(channel)

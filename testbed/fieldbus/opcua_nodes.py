@@ -15,6 +15,7 @@ from asyncua.ua.status_codes import StatusCodes
 
 from testbed.core.errors import DeviceError, UsageError
 from testbed.core.tags import DataType, Tag, Value
+from testbed.fieldbus.signed_frames import FRAME_NAME
 from testbed.fieldbus.source import ImageSource, held
 
 PLC = "plc"
@@ -80,6 +81,11 @@ def tag_value(tag: Tag, value: Value | None, now: ua.DateTime) -> ua.DataValue:
     return data_value(ua.Variant(value, type_of(tag)), now)
 
 
+def frame_value(signed: bytes, now: ua.DateTime) -> ua.DataValue:
+    """What the node of the signed frame shows."""
+    return data_value(ua.Variant(signed, ua.VariantType.ByteString), now)
+
+
 async def add_tags(
     server: Server, index: int, tags: Sequence[Tag], values: Mapping[str, Value], now: ua.DateTime
 ) -> dict[str, Node]:
@@ -94,6 +100,18 @@ async def add_tags(
             await _describe(server, tag, index, now)
     await _folder(folders, [PLC], index)
     return folders
+
+
+async def add_frame(
+    server: Server, folders: dict[str, Node], identifier: str, index: int, signed: bytes, now: ua.DateTime
+) -> None:
+    """The node of the signed frame, a ByteString that nobody can write."""
+    *path, leaf = FRAME_NAME.split(".")
+    folder = await _folder(folders, path, index)
+    attributes = _attributes(leaf, "signature and frame of the newest scan, by the device's own key", writable=False)
+    attributes.DataType = ua.NodeId(ua.Int32(ua.VariantType.ByteString.value))
+    await _add(server, folder, node_id(identifier, index), leaf, ObjectIds.BaseDataVariableType, attributes, index)
+    await server.write_attribute_value(node_id(identifier, index), frame_value(signed, now))
 
 
 async def add_methods(plc: Node, index: int, tags: Sequence[Tag], source: ImageSource) -> None:
@@ -147,24 +165,35 @@ async def _folder(folders: dict[str, Node], parts: Sequence[str], index: int) ->
 
 
 async def _add_variable(server: Server, folder: Node, tag: Tag, leaf: str, index: int) -> None:
-    """By the node management service, since the library's shortcut knows one type definition only."""
-    analog = tag.type is not DataType.BOOL
-    access = ua.AccessLevel.CurrentRead.mask | (ua.AccessLevel.CurrentWrite.mask if tag.writable else 0)
+    attributes = _attributes(leaf, _text(tag), writable=tag.writable)
+    attributes.DataType = ua.NodeId(ua.Int32(type_of(tag).value))
+    kind = ObjectIds.BaseDataVariableType if tag.type is DataType.BOOL else ObjectIds.AnalogItemType
+    await _add(server, folder, node_id(tag.opcua, index), leaf, kind, attributes, index)
+
+
+def _attributes(leaf: str, text: str, *, writable: bool) -> ua.VariableAttributes:
+    access = ua.AccessLevel.CurrentRead.mask | (ua.AccessLevel.CurrentWrite.mask if writable else 0)
     attributes = ua.VariableAttributes()
     attributes.DisplayName = ua.LocalizedText(leaf)
-    attributes.Description = ua.LocalizedText(_text(tag))
-    attributes.DataType = ua.NodeId(ua.Int32(type_of(tag).value))
+    attributes.Description = ua.LocalizedText(text)
     attributes.ValueRank = ua.Int32(ua.ValueRank.Scalar)
     attributes.AccessLevel = attributes.UserAccessLevel = ua.Byte(access)
     attributes.Historizing = False
+    return attributes
+
+
+async def _add(
+    server: Server, folder: Node, node: ua.NodeId, leaf: str, kind: int, attributes: ua.VariableAttributes, index: int
+) -> None:
+    """By the node management service, since the library's shortcut knows one type definition only."""
     item = ua.AddNodesItem()
-    item.RequestedNewNodeId = node_id(tag.opcua, index)
+    item.RequestedNewNodeId = node
     item.BrowseName = ua.QualifiedName(leaf, ua.UInt16(index))
     item.NodeClass = ua.NodeClass.Variable
     item.ParentNodeId = folder.nodeid
     # Components, not organised nodes: a variable belongs to one object (OPC 10000-3, section 7.7).
     item.ReferenceTypeId = ua.NodeId(ua.Int32(ObjectIds.HasComponent))
-    item.TypeDefinition = ua.NodeId(ua.Int32(ObjectIds.AnalogItemType if analog else ObjectIds.BaseDataVariableType))
+    item.TypeDefinition = ua.NodeId(ua.Int32(kind))
     item.NodeAttributes = attributes
     (result,) = await server.iserver.isession.add_nodes([item])
     result.StatusCode.check()

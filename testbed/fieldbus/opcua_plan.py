@@ -1,8 +1,9 @@
 """Which nodes are asked for in which poll, and in which requests: pure, and encoded once.
 
-A poll asks for the scan counter, the tags whose turn it is, and the scan counter and restart counter once more. All of
-it is one Read request, or several where a server takes fewer nodes in one (OPC 10000-5, section 6.3.11): the counters
-stand at both ends of the row, so what lies between two equal readings belongs to one scan however it is cut.
+A poll asks for the scan counter, the tags whose turn it is, the signed frame where the PLC signs, and the scan counter
+and restart counter once more. All of it is one Read request, or several where a server takes fewer nodes in one (OPC
+10000-5, section 6.3.11): the counters stand at both ends of the row, so what lies between two equal readings belongs to
+one scan however it is cut.
 """
 
 from collections.abc import Mapping, Sequence
@@ -12,7 +13,7 @@ from asyncua import ua
 
 from testbed.core.errors import UsageError
 from testbed.core.tags import DataType, Tag
-from testbed.fieldbus.opcua_read import parameters
+from testbed.fieldbus.opcua_read import BYTES, parameters
 
 _COUNTERS = (DataType.INT16, DataType.UINT16, DataType.INT32, DataType.UINT32)
 
@@ -22,12 +23,15 @@ class Request:
     """One Read request and the types that are to come."""
 
     parameters: bytes
-    types: tuple[DataType, ...]
+    types: tuple[DataType | None, ...]
 
 
 @dataclass(frozen=True, slots=True)
 class Round:
-    """The requests of one poll. places: of the tags that are read, in the tag list; None for all of them."""
+    """The requests of one poll. places: of the tags that are read, in the tag list; None for all of them.
+
+    count: how many tags that are.
+    """
 
     requests: tuple[Request, ...]
     places: tuple[int, ...] | None
@@ -59,17 +63,20 @@ class ReadPlan:
         self._classes = sorted(set(self._periods) - {1})
         self._nodes: tuple[ua.NodeId, ...] = ()
         self._most = 0
+        self._frame: ua.NodeId | None = None
         self._rounds: dict[tuple[bool, ...], Round] = {}
 
-    def bind(self, nodes: Sequence[ua.NodeId], most: int) -> None:
-        """nodes: of the tags, on this server; most: nodes that it takes in one request, 0 for any number."""
-        self._nodes, self._most = tuple(nodes), most
+    def bind(self, nodes: Sequence[ua.NodeId], most: int, frame: ua.NodeId | None = None) -> None:
+        """nodes: of the tags, on this server; most: nodes that it takes in one request, 0 for any number; frame: the
+        node of the signed frame, behind the tags in each poll.
+        """
+        self._nodes, self._most, self._frame = tuple(nodes), most, frame
         self._rounds = {}
 
     @property
     def most(self) -> int:
         """Nodes in the longest request that there is."""
-        longest = len(self.tags) + 3
+        longest = len(self.tags) + 4
         return min(self._most, longest) if self._most else longest
 
     def round(self, number: int) -> Round:
@@ -82,7 +89,9 @@ class ReadPlan:
 
     def _make(self, due: Mapping[int, bool]) -> Round:
         places = [place for place, period in enumerate(self._periods) if due.get(period, True)]
-        row = [(self._nodes[place], self.tags[place].type) for place in places]
+        row: list[tuple[ua.NodeId, DataType | None]] = [(self._nodes[place], self.tags[place].type) for place in places]
+        if self._frame is not None:
+            row.append((self._frame, BYTES))
         again = [self._asked(tag) for tag in (self.scan, self.boot) if tag is not None]
         if self.scan is not None:
             row = [again[0], *row, *again]
@@ -93,7 +102,7 @@ class ReadPlan:
         )
         return Round(requests, None if len(places) == len(self.tags) else tuple(places), len(places))
 
-    def _asked(self, tag: Tag) -> tuple[ua.NodeId, DataType]:
+    def _asked(self, tag: Tag) -> tuple[ua.NodeId, DataType | None]:
         return self._nodes[self.tags.index(tag)], tag.type
 
     def _counter(self, name: str) -> Tag:

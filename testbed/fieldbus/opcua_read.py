@@ -33,6 +33,10 @@ TYPES = {
 }
 """Encoding byte of a scalar Variant (OPC 10000-6, section 5.1.2)."""
 
+BYTES = None
+"""In the place of a type: a ByteString."""
+_BYTE_STRING = 15
+
 SEVERITY = 0xC000_0000
 """The bits of a StatusCode that say Good (00), Uncertain (01) or Bad (10) (OPC 10000-4, section 7.39.1)."""
 
@@ -67,8 +71,8 @@ def parameters(nodes: Sequence[ua.NodeId]) -> bytes:
     return struct_to_binary(found)
 
 
-def results(body: bytes, types: Sequence[DataType]) -> list[ReadValue]:
-    """The values of a Read response. `types`: of the tags that were asked for, in that order.
+def results(body: bytes, types: Sequence[DataType | None]) -> list[ReadValue]:
+    """The values of a Read response. `types`: of the nodes that were asked for, in that order.
 
     A value of another type has no bytes and the status BadTypeMismatch. Raises UaStatusCodeError where the service as
     a whole failed, InvalidData where this is no answer.
@@ -81,7 +85,7 @@ def results(body: bytes, types: Sequence[DataType]) -> list[ReadValue]:
         raise InvalidData(f"no answer: {error!r}") from error
 
 
-def _results(body: bytes, types: Sequence[DataType]) -> list[ReadValue]:
+def _results(body: bytes, types: Sequence[DataType | None]) -> list[ReadValue]:
     at = _after_header(body)
     (count,) = _INT32.unpack_from(body, at)
     if count != len(types):
@@ -111,7 +115,7 @@ def _after_header(body: bytes) -> int:
     return buffer.cur_pos
 
 
-def _data_value(body: bytes, at: int, kind: DataType) -> tuple[ReadValue, int]:
+def _data_value(body: bytes, at: int, kind: DataType | None) -> tuple[ReadValue, int]:
     """The DataValue at `at` (section 5.2.2.17), and where the next one is."""
     mask = body[at]
     at += 1
@@ -119,7 +123,14 @@ def _data_value(body: bytes, at: int, kind: DataType) -> tuple[ReadValue, int]:
     status, time_ns, other = 0, None, True
     if mask & 0x01:
         encoding = body[at]
-        if encoding == TYPES[kind]:
+        if kind is BYTES and encoding == _BYTE_STRING:
+            (size,) = _INT32.unpack_from(body, at + 1)
+            end = at + 5 + max(size, 0)
+            raw, other = body[at + 5 : end] if size >= 0 else None, False
+            if end > len(body):
+                raise InvalidData("the answer ends within a value")
+            at = end
+        elif kind is not BYTES and encoding == TYPES[kind]:
             end = at + 1 + kind.size
             raw, other = body[at + 1 : end], False
             if len(raw) != kind.size:

@@ -15,7 +15,7 @@ may write. `Access.closed` is for all others.
 import asyncio
 import gc
 import logging
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from datetime import UTC, datetime, timedelta
 from importlib.metadata import version
@@ -31,15 +31,16 @@ import testbed
 from testbed.core.clock import Clock, SystemClock
 from testbed.core.errors import DeviceError, UsageError
 from testbed.core.identity import Identity
-from testbed.core.tags import Tag
+from testbed.core.tags import Tag, Value
 from testbed.fieldbus.node_text import own_nodes
 from testbed.fieldbus.opcua_access import Access
 from testbed.fieldbus.opcua_connections import BoundedServer
 from testbed.fieldbus.opcua_doorkeeper import Caller, Doorkeeper
 from testbed.fieldbus.opcua_events import AlarmEvents, tells
-from testbed.fieldbus.opcua_nodes import PLC, add_methods, add_tags, node_id, status, type_of
+from testbed.fieldbus.opcua_nodes import PLC, add_frame, add_methods, add_tags, node_id, status, type_of
 from testbed.fieldbus.opcua_protocol import ConnectionBounds
-from testbed.fieldbus.opcua_values import ShownValues
+from testbed.fieldbus.opcua_values import ShownFrame, ShownValues
+from testbed.fieldbus.signed_frames import FRAME_NAME, FrameSource
 from testbed.fieldbus.source import ImageSource, held
 
 _log = logging.getLogger(__name__)
@@ -60,7 +61,7 @@ class OpcUaServer:
     name: of the namespace; period: of the publication of changed values, s, None where only a call of `publish` does
     it; clock: of the timestamps; bounds: of connections and what they send;
     certificate (DER) and key (PEM, RSA): of the server, for the endpoints that are secured; access: who may come;
-    identity: what it says of itself (BuildInfo), build: and of its build.
+    identity: what it says of itself (BuildInfo), build: and of its build; frames: the signed ones of a PLC that signs.
     Start takes about a second: the standard address space is built anew, as the library's cache is a pickle, which
     whoever can write it could use to run code.
     Raises UsageError where two tags have one node or half of certificate and key is given, and on `start` where these
@@ -83,6 +84,7 @@ class OpcUaServer:
         access: Access | None = None,
         identity: Identity | None = None,
         build: str = f"asyncua-{version('asyncua')}",
+        frames: FrameSource | None = None,
     ) -> None:
         tags = own_nodes(tags)
         if len({tag.opcua for tag in tags}) != len(tags):
@@ -95,6 +97,8 @@ class OpcUaServer:
         self.namespace = f"urn:attestbed:{name}"
         self._tags = tuple(tags)
         self._source = source
+        self._frames = frames
+        self._frame_node = f"{name}.{FRAME_NAME}"
         self._host = host
         self._port = port
         self._period = period
@@ -108,6 +112,7 @@ class OpcUaServer:
         self._task: asyncio.Task[None] | None = None
         self._nodes: dict[ua.NodeId, Tag] = {}
         self._values: ShownValues | None = None
+        self._frame: ShownFrame | None = None
         self._results: dict[int, list[ua.StatusCode | None]] = {}
 
     @property
@@ -150,8 +155,12 @@ class OpcUaServer:
             _NO_DATE,
         )
         index = await server.register_namespace(self.namespace)
-        snapshot = self._source.snapshot()
-        folders = await add_tags(server, index, self._tags, snapshot, self._time(self._clock.now_ns()))
+        snapshot, signed = self._latched()
+        now = self._time(self._clock.now_ns())
+        folders = await add_tags(server, index, self._tags, snapshot, now)
+        if self._frames is not None:
+            await add_frame(server, folders, self._frame_node, index, signed, now)
+            self._frame = ShownFrame(server, node_id(self._frame_node, index), signed)
         await add_methods(folders[PLC], index, self._tags, self._source)
         self._events = await AlarmEvents.create(server, index, folders[PLC])
         self._nodes = {node_id(tag.opcua, index): tag for tag in self._tags}
@@ -189,7 +198,9 @@ class OpcUaServer:
             return
         now_ns = self._clock.now_ns()
         now = self._time(now_ns)
-        self._values.show(self._source.snapshot(), now)
+        self._show(now)
+        if self._frame is not None:
+            await self._frame.tell()
         # Whoever hears of an alarm and then reads must find it.
         for tag, value in await self._values.tell():
             if self._events is not None and tells(tag):
@@ -227,8 +238,18 @@ class OpcUaServer:
 
     def _before_read(self, _event: ServerItemCallback, _service: object) -> None:
         """The library calls this and then takes the values, and nothing else runs in between."""
+        self._show(self._time(self._clock.now_ns()))
+
+    def _show(self, now: ua.DateTime) -> None:
+        """Let every Read see the newest scan, its values and its signed frame."""
+        snapshot, signed = self._latched()
         if self._values is not None:
-            self._values.show(self._source.snapshot(), self._time(self._clock.now_ns()))
+            self._values.show(snapshot, now)
+        if self._frame is not None:
+            self._frame.show(signed, now)
+
+    def _latched(self) -> tuple[Mapping[str, Value], bytes]:
+        return (self._source.snapshot(), b"") if self._frames is None else self._frames.latched()
 
     def _before_write(self, event: ServerItemCallback, _service: object) -> None:
         """Take the writes to our nodes out of a client's request and hand them to the PLC."""

@@ -15,7 +15,7 @@ from asyncua.server.server import Server
 from asyncua.ua.attribute_ids import AttributeIds
 
 from testbed.core.tags import Tag, Value
-from testbed.fieldbus.opcua_nodes import node_id, tag_value
+from testbed.fieldbus.opcua_nodes import frame_value, node_id, tag_value
 
 _log = logging.getLogger(__name__)
 
@@ -64,12 +64,36 @@ class ShownValues:
                 node.told = node.shown
                 changed.append((node, node.attribute.value))
         for node, value in changed:
-            for handle, callback in list(node.attribute.datachange_callbacks.items()):
-                try:
-                    await callback(handle, value)
-                except Exception as error:  # noqa: BLE001  # a filter without sense is its subscriber's own loss
-                    _log.warning("%s: a subscriber was not told: %r", node.tag.name, error)
+            await _tell(node.attribute, value, node.tag.name)
         return [(node.tag, node.told) for node, _ in changed if node.told is not None]
+
+
+class ShownFrame:
+    """The value attribute of the signed frame, which shows `signed` so far."""
+
+    def __init__(self, server: Server, node: ua.NodeId, signed: bytes) -> None:
+        self._attribute = server.iserver.aspace[node].attributes[AttributeIds.Value]
+        self._shown = self._told = signed
+
+    def show(self, signed: bytes, now: ua.DateTime) -> None:
+        """Let every Read from now on see it."""
+        if signed is not self._shown:
+            self._shown = signed
+            self._attribute.value = frame_value(signed, now)
+
+    async def tell(self) -> None:
+        """Tell subscribers, where they heard of another one last."""
+        if self._shown is not self._told:
+            self._told = self._shown
+            await _tell(self._attribute, self._attribute.value, "the signed frame")
+
+
+async def _tell(attribute: AttributeValue, value: ua.DataValue | None, name: str) -> None:
+    for handle, callback in list(attribute.datachange_callbacks.items()):
+        try:
+            await callback(handle, value)
+        except Exception as error:  # noqa: BLE001  # a filter without sense is its subscriber's own loss
+            _log.warning("%s: a subscriber was not told: %r", name, error)
 
 
 def _differs(new: Value | None, old: Value | None) -> bool:

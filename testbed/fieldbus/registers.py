@@ -12,7 +12,7 @@ from dataclasses import replace
 from testbed.core.errors import InvalidData
 from testbed.core.tags import ByteOrder, DataType, Tag, Value
 
-_FORMATS = {
+FORMATS = {
     DataType.INT16: ">h",
     DataType.UINT16: ">H",
     DataType.INT32: ">i",
@@ -20,6 +20,7 @@ _FORMATS = {
     DataType.FLOAT32: ">f",
     DataType.FLOAT64: ">d",
 }
+"""Of `struct`, most significant byte first; a BOOL has none."""
 _BITS = frozenset((b"\x00", b"\x01"))
 _FLOATS = (DataType.FLOAT32, DataType.FLOAT64)
 
@@ -38,10 +39,10 @@ def encode(tag: Tag, value: Value) -> bytes:
     if isinstance(value, bool) or not isinstance(value, float if tag.type in _FLOATS else int):
         raise InvalidData(f"{tag.name}: {value!r} is not of type {tag.type.value}")
     try:
-        raw = struct.pack(_FORMATS[tag.type], value)
+        raw = struct.pack(FORMATS[tag.type], value)
     except (struct.error, OverflowError) as error:
         raise InvalidData(f"{tag.name}: {value!r} does not fit into {tag.type.value}") from error
-    return _reorder(raw, tag.modbus.byte_order)
+    return reorder(raw, tag.modbus.byte_order)
 
 
 def decode(tag: Tag, raw: bytes | None) -> Value:
@@ -57,7 +58,7 @@ def decode(tag: Tag, raw: bytes | None) -> Value:
         if raw not in (b"\x00", b"\x01"):
             raise InvalidData(f"{tag.name}: byte {raw.hex()} is neither 00 nor 01")
         return raw == b"\x01"
-    value: int | float = struct.unpack(_FORMATS[tag.type], _reorder(raw, tag.modbus.byte_order))[0]
+    value: int | float = struct.unpack(FORMATS[tag.type], reorder(raw, tag.modbus.byte_order))[0]
     return value * tag.scale + tag.offset if tag.scaled else value
 
 
@@ -89,7 +90,7 @@ def decoder_of(tags: Sequence[Tag]) -> Callable[[Sequence[bytes | None]], list[V
     ]
     scaled = [(place, tag.scale, tag.offset) for place, tag in enumerate(tags) if tag.scaled]
     layout = struct.Struct(
-        ("<" if little else ">") + "".join("?" if tag.type is DataType.BOOL else _FORMATS[tag.type][1] for tag in tags)
+        ("<" if little else ">") + "".join("?" if tag.type is DataType.BOOL else FORMATS[tag.type][1] for tag in tags)
     )
 
     def one_by_one(raws: Sequence[bytes | None]) -> list[Value]:
@@ -106,7 +107,7 @@ def decoder_of(tags: Sequence[Tag]) -> Callable[[Sequence[bytes | None]], list[V
         ):
             return one_by_one(raws)
         for place, order in turned:
-            found[place] = _reorder(found[place], order)
+            found[place] = reorder(found[place], order)
         values: list[Value] = list(layout.unpack(b"".join(found)))
         for place, scale, offset in scaled:
             values[place] = values[place] * scale + offset
@@ -147,7 +148,7 @@ def bytes_of(registers: Iterable[int]) -> bytes:
     return b"".join(register.to_bytes(2, "big") for register in registers)
 
 
-def _reorder(raw: bytes, order: ByteOrder) -> bytes:
+def reorder(raw: bytes, order: ByteOrder) -> bytes:
     """Between big endian and `order`; each of the four orders undoes itself."""
     if order in (ByteOrder.BADC, ByteOrder.DCBA):
         raw = b"".join(raw[i + 1 : i + 2] + raw[i : i + 1] for i in range(0, len(raw), 2))

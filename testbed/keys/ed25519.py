@@ -35,6 +35,11 @@ class VerifierKey:
         """This key, at whatever size: that of a log whose key never changed (keys/log_keys.py)."""
         return self
 
+    @property
+    def device_id(self) -> bytes:
+        """As `key_id`, 8 bytes: by which a device names itself in what it signs."""
+        return self._vkey().digest[:8]
+
     def verify(self, message: bytes, signature: bytes) -> bool:
         """True where `signature`, 64 bytes, is this key's over `message`."""
         return verify_ed25519(self.public, message, signature)

@@ -28,7 +28,12 @@ class Vkey:
     @property
     def key_id(self) -> bytes:
         """SHA-256(name || 0A || type || public key), its first 4 bytes: a hint, not a commitment."""
-        return hashlib.sha256(self.name.encode() + b"\n" + self.type + self.public).digest()[:_KEY_ID_SIZE]
+        return self.digest[:_KEY_ID_SIZE]
+
+    @property
+    def digest(self) -> bytes:
+        """The whole of that hash, 32 bytes."""
+        return hashlib.sha256(self.name.encode() + b"\n" + self.type + self.public).digest()
 
     def encode(self) -> str:
         return f"{self.name}+{self.key_id.hex()}+{to_base64(self.type + self.public)}"

@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
+from typing import Protocol
 
 from testbed.core.errors import UsageError
 from testbed.core.tags import DataType, Tag, Value
@@ -39,11 +40,20 @@ SPARE = "spare."
 """Memory that no program uses: any tag whose name begins so. It holds what was last written to it, at first zero."""
 
 
+class Signer(Protocol):
+    """The device's key at work."""
+
+    def signed(self, values: Mapping[str, Value], scan: int, boot: int) -> bytes:
+        """The signed frame of a scan's values, by tag name."""
+        ...
+
+
 class Emulator:
     """PLC and plant in one; the same seed and the same writes at the same scans give the same values.
 
     tags: of the water cell, any part of them, and spare ones; seed: of the sensors' noise; boot: restart counter,
-    uint32; scan_s: period of the scan in plant time, s. `image` is what servers read and write.
+    uint32; scan_s: period of the scan in plant time, s; signer: signs each scan, where the PLC has a key. `image` is
+    what servers read and write.
     Raises UsageError for a tag that the program does not have, or has with another type.
     """
 
@@ -54,6 +64,7 @@ class Emulator:
         seed: int = 0,
         boot: int = 0,
         scan_s: float = 0.1,
+        signer: Signer | None = None,
     ) -> None:
         if not 0.0 < scan_s <= 60.0:
             raise UsageError(f"scan period {scan_s!r} s", "give a period above 0 and up to 60 seconds")
@@ -65,6 +76,7 @@ class Emulator:
         self._failed: Mapping[str, float] = {}
         self._renewed: CellParameters | None = None
         self._boot = boot
+        self._signer = signer
         self._count = 0
         self._state = initial(self.parameters, seed)
         self._memory = Memory()
@@ -74,7 +86,8 @@ class Emulator:
         for tag in tags:
             _must_fit(tag, values)
         self._float32 = frozenset(tag.name for tag in tags if tag.type is DataType.FLOAT32)
-        self.image = ProcessImage(tags, self._values(measure(self.parameters, self._state), Flags()))
+        values = self._values(measure(self.parameters, self._state), Flags())
+        self.image = ProcessImage(tags, values, signed=self._signed(values))
 
     @property
     def plant(self) -> CellState:
@@ -91,7 +104,8 @@ class Emulator:
         self._memory, outputs, flags = scan(self._memory, self._inputs(measured), self.scan_s)
         self._state = step(self.parameters, self._state, outputs, self.scan_s)
         self._count = (self._count + 1) & COUNTER_MASK
-        self.image.publish(self._values(measured, flags))
+        values = self._values(measured, flags)
+        self.image.publish(values, self._signed(values))
 
     def disturb(self, **changes: float | None) -> None:
         """Change parameters of the plant from the next scan on, such as leak=0.1; UsageError for an unknown name."""
@@ -124,6 +138,9 @@ class Emulator:
         self._seed = self._seed if seed is None else seed
         self.disturb(**changes)
         self._renewed = self.parameters
+
+    def _signed(self, values: Mapping[str, Value]) -> bytes:
+        return b"" if self._signer is None else self._signer.signed(values, self._count, self._boot)
 
     def _inputs(self, measured: Measurements) -> Inputs:
         c = self._commands

@@ -19,10 +19,13 @@ MOST_PENDING = 1024
 class ProcessImage:
     """The values of a PLC by tag name. Readers and writers may be in any thread; one thread scans.
 
-    whole: each snapshot has a value for every tag; else those are left out that nobody could read.
+    whole: each snapshot has a value for every tag; else those are left out that nobody could read. signed: of these
+    values, by the device.
     """
 
-    def __init__(self, tags: Sequence[Tag], values: Mapping[str, Value], *, whole: bool = True) -> None:
+    def __init__(
+        self, tags: Sequence[Tag], values: Mapping[str, Value], *, whole: bool = True, signed: bytes = b""
+    ) -> None:
         self._whole = whole
         self._tags = {tag.name: tag for tag in tags}
         if len(self._tags) != len(tags):
@@ -31,12 +34,16 @@ class ProcessImage:
         self._pending: dict[str, Value] = {}
         self._waiting = 0
         self._taken_in: dict[str, Value] = {}
-        self._snapshot: Mapping[str, Value] = MappingProxyType({})
-        self.publish(values)
+        self._latched: tuple[Mapping[str, Value], bytes] = (MappingProxyType({}), b"")
+        self.publish(values, signed)
 
     def snapshot(self) -> Mapping[str, Value]:
         """All values of the last scan. Never changes; the next scan brings another mapping."""
-        return self._snapshot
+        return self._latched[0]
+
+    def latched(self) -> tuple[Mapping[str, Value], bytes]:
+        """The snapshot and the signed frame of the same scan; b"" where the PLC does not sign."""
+        return self._latched
 
     def latest(self, name: str) -> Value:
         """What was last written to the tag, until a scan publishes it, else what the snapshot shows."""
@@ -44,7 +51,7 @@ class ProcessImage:
             for values in (self._pending, self._taken_in):
                 if name in values:
                     return values[name]
-            return self._snapshot[name]
+            return self._latched[0][name]
 
     def write(self, name: str, value: Value) -> None:
         """Hand `value` over for the next scan; the last writer before the scan wins.
@@ -71,13 +78,13 @@ class ProcessImage:
             self._taken_in, self._pending, self._waiting = self._pending, {}, 0
             return dict(self._taken_in)
 
-    def publish(self, values: Mapping[str, Value]) -> None:
-        """Exchange the snapshot; for the scan alone. Raises UsageError where a whole one lacks a tag."""
+    def publish(self, values: Mapping[str, Value], signed: bytes = b"") -> None:
+        """Exchange the snapshot and its signed frame; for the scan alone. UsageError where a whole one lacks a tag."""
         if self._whole and (missing := self._tags.keys() - values.keys()):
             raise UsageError(f"no value for {', '.join(sorted(missing))}", "publish a value for every tag")
         snapshot = MappingProxyType({name: values[name] for name in self._tags if name in values})
         with self._lock:
-            self._snapshot, self._taken_in = snapshot, {}
+            self._latched, self._taken_in = (snapshot, signed), {}
 
     def _taken(self, name: str, value: Value) -> Value:
         tag = self._tags.get(name)

@@ -36,6 +36,7 @@ from testbed.verify.trust import (
     Trust,
     TrustedChain,
     TrustedCommands,
+    TrustedDevice,
     TrustedLog,
     TrustedModel,
     TrustedSubmitter,
@@ -136,6 +137,7 @@ def auditor(file: trust_file.Trust) -> Trust:
         root=None if file.root is None else VerifierKey.parse(file.root.key),
         witnesses=tuple(TrustedWitness(one.name, WitnessKey.parse(one.key)) for one in file.witness),
         revoked=tuple(Revoked(VerifierKey.parse(one.key), one.size) for one in file.revoked),
+        devices=tuple(TrustedDevice(device.plc, VerifierKey.parse(device.key)) for device in file.device),
     )
 
 

@@ -169,6 +169,7 @@ class TagTable(Section):
 class Plc(Section):
     """[[plc]]: scan_ms is the scan cycle, ms; scan_tag and boot_tag name its scan counter and restart counter, ""
     where a physical PLC has none. bridge: a physical PLC is shown on the bench's own servers under the same tags.
+    signs: an emulated PLC has a device key, which `testbed init` makes, and signs each scan.
     """
 
     name: Slug
@@ -176,6 +177,7 @@ class Plc(Section):
     program: Literal["water-cell"] = "water-cell"
     connect: Connect | None = None
     bridge: bool = False
+    signs: bool = False
     scan_class: Several[ScanClass] = ()
     scan_ms: int = Field(default=100, ge=1, le=60_000, description="a scan cycle, 1..60000 ms")
     scan_tag: str = "plc.scan"

@@ -13,6 +13,7 @@ if TYPE_CHECKING:
     from testbed.fieldbus.modbus_client import ModbusController
     from testbed.fieldbus.modbus_transports import Transport
     from testbed.fieldbus.opcua_client import OpcUaReader
+    from testbed.fieldbus.signed_frames import SignedFrames
 
 PROMPT_S = 1.0
 """How long a PLC may take for an answer, s."""
@@ -45,17 +46,28 @@ def controller_of(bench: Bench, by: str) -> Controller:
 
 
 def modbus_reader(
-    bench: Bench, host: str | None = None, port: int | None = None, timeout: float = PROMPT_S
+    bench: Bench,
+    host: str | None = None,
+    port: int | None = None,
+    timeout: float = PROMPT_S,
+    frames: "SignedFrames | None" = None,
 ) -> "ModbusController":
-    """A Modbus connection to the bench's own server, or to what stands in front of it. timeout: s for each answer."""
+    """A Modbus connection to the bench's own server, or to what stands in front of it.
+
+    timeout: s for each answer; frames: signed ones that are to be read along.
+    """
     from testbed.fieldbus.modbus_transports import Tcp
 
     plc = bench.plc
-    return _modbus(bench, Tcp(host or plc.modbus.host, port or plc.modbus.port), plc.modbus.unit, timeout)
+    return _modbus(bench, Tcp(host or plc.modbus.host, port or plc.modbus.port), plc.modbus.unit, timeout, frames)
 
 
 def opcua_reader(
-    bench: Bench, host: str | None = None, port: int | None = None, timeout: float = PROMPT_S
+    bench: Bench,
+    host: str | None = None,
+    port: int | None = None,
+    timeout: float = PROMPT_S,
+    frames: "SignedFrames | None" = None,
 ) -> "OpcUaReader":
     """As `modbus_reader`, by OPC UA."""
     from testbed.fieldbus.opcua_client import OpcUaReader
@@ -75,7 +87,14 @@ def opcua_reader(
         own = load_application(paths.client_certificate, paths.client_key)
         security = Security.secured(own, TrustList.load(paths.plc_certificate), mode=plc.opcua.security)
     return OpcUaReader(
-        bench.shown, url, bench.scan_tag, bench.boot_tag, namespace=namespace, security=security, timeout=timeout
+        bench.shown,
+        url,
+        bench.scan_tag,
+        bench.boot_tag,
+        namespace=namespace,
+        security=security,
+        timeout=timeout,
+        frames=frames,
     )
 
 
@@ -103,7 +122,9 @@ def _by_line(bench: Bench) -> "ModbusController":
     return _modbus(bench, way, serial.unit, PROMPT_S)
 
 
-def _modbus(bench: Bench, way: "Transport", unit: int, timeout: float) -> "ModbusController":
+def _modbus(
+    bench: Bench, way: "Transport", unit: int, timeout: float, frames: "SignedFrames | None" = None
+) -> "ModbusController":
     from testbed.fieldbus.modbus_client import ModbusController
 
-    return ModbusController(bench.shown, way, unit, bench.scan_tag, bench.boot_tag, timeout=timeout)
+    return ModbusController(bench.shown, way, unit, bench.scan_tag, bench.boot_tag, timeout=timeout, frames=frames)

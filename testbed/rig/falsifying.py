@@ -166,6 +166,15 @@ async def _source_record(target: Target, _: TargetLog, request: Request) -> Fals
     return resigned.rewrite_state(target.source, index, *_wanted(target.source, request))
 
 
+async def _forged_frame(target: Target, _: TargetLog, request: Request) -> Falsified:
+    index = _nearest(target.source, request, Kind.STATE)
+    return resigned.forge_frame(target.source, index, *_wanted(target.source, request))
+
+
+async def _stripped_frame(target: Target, _: TargetLog, request: Request) -> Falsified:
+    return resigned.strip_frame(target.source, _nearest(target.source, request, Kind.STATE))
+
+
 def _nearest(log: TargetLog, request: Request, kind: Kind) -> int:
     """The record that is meant, or the nearest of that kind: the place may hold one of another kind."""
     wanted = _at(log, request)
@@ -202,13 +211,15 @@ _ATTACKS: dict[str, Attack] = {
     "checkpoint": _checkpoint,
     "twin-record": _twin_record,
     "source-record": _source_record,
+    "forged-frame": _forged_frame,
+    "stripped-frame": _stripped_frame,
     "slot": _slot,
     "chain": _chain,
 }
 """What does each kind of `testbed.attacks.kinds`."""
 
-_OF_ONE_LOG = frozenset({"twin-record", "source-record"})
-_OF_VALUES = frozenset({"value", "source-record"})
+_OF_ONE_LOG = frozenset({"twin-record", "source-record", "forged-frame", "stripped-frame"})
+_OF_VALUES = frozenset({"value", "source-record", "forged-frame"})
 _WITHOUT_PLACE = frozenset({"slot"})
 _USUAL_TAG = "tank2.level"
 

@@ -20,6 +20,7 @@ from testbed.model import registry
 from testbed.record.schema import parameters_hash
 from testbed.rig.bench import RECEIPTS, Bench
 from testbed.rig.dev_chain import read_dev_chain
+from testbed.rig.device_key import make_device
 from testbed.rig.networks import network_head
 from testbed.rig.operating import operator_log
 from testbed.rig.paths import Paths
@@ -46,9 +47,9 @@ _LAG_S = 60.0
 
 def check_fresh(bench: Bench, trust_file: Path) -> None:
     """Raises UsageError where a trust file, or keys or records of a bench, stand already."""
-    root = root_file(trust_file)
+    paths, root = Paths(bench.data), root_file(trust_file)
     names = ("anchor", *bench.logs, *(witness.name for witness in bench.witnesses))
-    for path in (trust_file, root, *(Paths(bench.data).key(name) for name in names)):
+    for path in (trust_file, root, paths.plc_device_key, *(paths.key(name) for name in names)):
         if path.exists():
             mend = "keep it and go on with `testbed up`, or name another data folder in [bench] data"
             if not trust_file.exists():
@@ -82,9 +83,11 @@ async def initialize(bench: Bench, trust_file: Path, clock: Clock, entropy: Entr
     with operator_log(bench, clock, entropy, simulated=simulated):
         pass  # opening it says what it has to say
     root = entropy.take(32)
+    devices = make_device(bench, entropy)
     # The witnesses' come last: a bench that takes one in has the same other keys from the same seed.
     witnesses = tuple(make_witness(bench, witness.name, entropy) for witness in bench.witnesses)
-    trust = _trust(bench, head, further, secrets, root, simulated=simulated).model_copy(update={"witness": witnesses})
+    trust = _trust(bench, head, further, secrets, root, simulated=simulated)
+    trust = trust.model_copy(update={"device": devices, "witness": witnesses})
     write_secret(root_file(trust_file), root)
     write_trust(trust_file, trust)
     return trust

@@ -5,7 +5,7 @@ from functools import partial
 
 from testbed.acquire.gateway import Poll, Reader, Sink
 from testbed.attacks.kinds import LIES
-from testbed.attacks.lying import Changed, LyingReader, OmittingSink, Replayed
+from testbed.attacks.lying import Changed, Forged, LyingReader, OmittingSink, Replayed, Stripped
 from testbed.attacks.relay import HOST, Relay
 from testbed.attacks.values import another, another_value
 from testbed.attacks.wire import ModbusInTheMiddle, OpcUaInTheMiddle
@@ -52,10 +52,17 @@ def meddler_of(bench: Bench, kind: str, scan: int, by: str | None = None, tag: s
         return _Liar(at, Replayed(BACK, scans, {place for place, one in enumerate(tags) if one.name in counters}))
     if kind == "rewind":
         return _Liar(at, Replayed(BACK, scans, None))
+    if kind in ("forge", "strip") and not bench.plc.signs:
+        raise UsageError(f"{bench.plc.name} does not sign", f"write signs = true under [[plc]] of {bench.file}")
+    if kind == "strip":
+        return _Liar(at, Stripped(scans))
     lied = _tag(tags, tag, writable=False)
     if kind == "wire":
         return _OnTheWire(at, bench.reader(at).protocol, lied, scans)
-    return _Liar(at, Changed(tags.index(lied), partial(another, lied), scans))
+    changed = Changed(tags.index(lied), partial(another, lied), scans)
+    if kind == "forge":
+        return _Liar(at, Forged(changed, tags))
+    return _Liar(at, changed)
 
 
 def _tag(tags: Sequence[Tag], name: str | None, *, writable: bool) -> Tag:

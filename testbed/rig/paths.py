@@ -103,6 +103,11 @@ class Paths:
         return self.role_folder("plc") / "boot"
 
     @property
+    def plc_device_key(self) -> Path:
+        """Device key of an emulated PLC that signs its scans; 0600."""
+        return self.role_folder("plc") / "device.key"
+
+    @property
     def plc_certificate(self) -> Path:
         """Certificate of the PLC's OPC UA server, DER."""
         return self.role_folder("plc") / "opcua.der"

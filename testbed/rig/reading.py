@@ -10,6 +10,7 @@ from testbed.rig import bench_file
 from testbed.rig.bench import Bench
 from testbed.rig.boot import read_boot
 from testbed.rig.controllers import PROMPT_S, modbus_reader, opcua_reader
+from testbed.rig.device_key import frames_of
 from testbed.rig.devices import DEVICE, device_of, device_tags
 from testbed.rig.paths import Paths
 from testbed.rig.status import read_status
@@ -28,11 +29,14 @@ def schema_of(bench: Bench, reader: bench_file.Reader) -> bytes:
 
 
 def connection(bench: Bench, reader: bench_file.Reader, port: int | None = None, timeout: float = PROMPT_S) -> Reader:
-    """A reader's connection. port: where the PLC was found to listen, when the bench file does not say it."""
+    """A reader's connection, signed frames included where the PLC signs.
+
+    port: where the PLC was found to listen, when the bench file does not say it.
+    """
     if reader.protocol == DEVICE:
         return device_of(bench)
     connect = modbus_reader if reader.protocol == "modbus" else opcua_reader
-    return connect(bench, reader.host, reader.port or port, timeout)
+    return connect(bench, reader.host, reader.port or port, timeout, frames_of(bench))
 
 
 async def read_once(bench: Bench, protocol: str) -> tuple[tuple[Tag, ...], Poll]:

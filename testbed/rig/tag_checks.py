@@ -6,6 +6,7 @@ from testbed.core.tags import DataType, ModbusTable
 from testbed.rig.bench_errors import Problem, unknown
 from testbed.rig.bench_file import Plc, TagModbus, TagTable
 from testbed.rig.safety_checks import check_heartbeat
+from testbed.rig.sign_checks import check_signs
 from testbed.rig.toml_file import Loc
 
 _INTEGERS = {
@@ -20,6 +21,8 @@ def check_tags(loc: Loc, plc: Plc) -> Iterator[Problem]:
     """All faults of the tags of one PLC; `loc` is its table."""
     yield from _tags((*loc, "tag"), plc)
     yield from _counters(loc, plc)
+    if plc.signs:
+        yield from check_signs(loc, plc)
 
 
 def _tags(loc: Loc, plc: Plc) -> Iterator[Problem]:

@@ -72,6 +72,13 @@ class RevokedKey(Section):
     size: int = Field(ge=0, lt=2**63, description="a number of records, 0 or more")
 
 
+class TrustedDevice(Section):
+    """[[device]]: a PLC that signs its own scans; key is a C2SP verifier key that is named "<bench>/<plc>"."""
+
+    plc: str = Field(pattern=r"^[^\x00-\x1f\x7f]+$", description="the name of a PLC in quotes")
+    key: str = Field(description="a verifier key in quotes, name+hash+base64")
+
+
 class TrustedChain(Section):
     """[chain]: id; hash of block 0; address of the contract, Keccak-256 of its runtime code; who may submit.
 
@@ -139,6 +146,7 @@ class Trust(Section):
     log: Several[TrustedLog]
     root: TrustedRoot | None = None
     revoked: Several[RevokedKey] = ()
+    device: Several[TrustedDevice] = ()
     chain: TrustedChain
     further_chain: Several[TrustedFurtherChain] = ()
     submitter: Several[Submitter] = ()
@@ -180,6 +188,7 @@ def render_trust(trust: Trust) -> str:
     blocks += [_block("[[log]]", _LOG if first else "", log) for first, log in _with_first(trust.log)]
     blocks += [] if trust.root is None else [_block("[root]", _ROOT, trust.root)]
     blocks += [_block("[[revoked]]", _REVOKED if first else "", one) for first, one in _with_first(trust.revoked)]
+    blocks += [_block("[[device]]", _DEVICE if first else "", one) for first, one in _with_first(trust.device)]
     blocks.append(_block("[chain]", _CHAIN, trust.chain))
     further = _with_first(trust.further_chain)
     blocks += [_block("[[further_chain]]", _FURTHER if first else "", one) for first, one in further]
@@ -220,6 +229,10 @@ _ROOT = """\
 """
 _REVOKED = """\
 # Keys that others may have got hold of: what such a key signed beyond so many records of its log does not count.
+"""
+_DEVICE = """\
+# PLCs that sign each scan under a key of their own. A state of theirs without their signature is "stripped"; states of
+# a PLC that is not named here rest on the word of whoever read it.
 """
 _CHAIN = """\
 # The chain that anchors are on, by its id and the hash of its first block; the contract, by address and hash of its
@@ -302,6 +315,7 @@ def _cross(trust: Trust) -> Iterator[Problem]:
         if len(positions) > 1:
             what = f'there are {len(positions)} logs with role = "{role}"'
             yield Problem(("log", positions[1], "role"), what, "keep the one of this bench")
+    yield from _devices(trust, keys)
     for position, name in enumerate(trust.commands.momentary):
         if name not in trust.commands.tags:
             mend = "add it to tags as well: what only a command may change"
@@ -316,18 +330,35 @@ def _cross(trust: Trust) -> Iterator[Problem]:
 
 
 def _key(here: Loc, log: TrustedLog, keys: dict[bytes, str]) -> Iterator[Problem]:
-    loc = (*here, "key")
+    yield from _verifier((*here, "key"), log.key, log.origin, "log", keys)
+
+
+def _devices(trust: Trust, keys: dict[bytes, str]) -> Iterator[Problem]:
+    seen: set[str] = set()
+    read = sorted({log.reads for log in trust.log if log.reads})
+    for position, device in enumerate(trust.device):
+        here: Loc = ("device", position)
+        if device.plc in seen:
+            yield Problem((*here, "plc"), f'"{device.plc}" is there twice', "keep one [[device]] for each PLC")
+        seen.add(device.plc)
+        if read and device.plc not in read:
+            yield Problem((*here, "plc"), f'no log reads a PLC "{device.plc}"', unknown(device.plc, read))
+        yield from _verifier((*here, "key"), device.key, f"{trust.bench.name}/{device.plc}", "device", keys)
+
+
+def _verifier(loc: Loc, text: str, name: str, of: str, keys: dict[bytes, str]) -> Iterator[Problem]:
+    """A key in its text form, which must be named so. keys: names by public key, so far."""
     try:
-        key = VerifierKey.parse(log.key)
+        key = VerifierKey.parse(text)
     except InvalidData as error:
         yield Problem(loc, f"is no verifier key: {error}", "copy the whole key, name+hash+base64, from its owner")
         return
-    if key.name != log.origin:
-        yield Problem(loc, f'is the key of "{key.name}", not of "{log.origin}"', "copy the key of this very log")
-    elif keys.get(key.public, log.origin) != log.origin:
+    if key.name != name:
+        yield Problem(loc, f'is the key of "{key.name}", not of "{name}"', f"copy the key of this very {of}")
+    elif keys.get(key.public, name) != name:
         what = f"is the key of {keys[key.public]} as well: one could sign for the other"
-        yield Problem(loc, what, "give each log a key of its own")
-    keys.setdefault(key.public, log.origin)
+        yield Problem(loc, what, f"give each {of} a key of its own")
+    keys.setdefault(key.public, name)
 
 
 def _root_and_revoked(trust: Trust, origins: Collection[str]) -> Iterator[Problem]:

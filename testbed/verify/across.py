@@ -1,11 +1,12 @@
 """What logs say of one another: a twin of its source, readers of each other and of commands, receipts of the chain."""
 
 import hashlib
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from itertools import combinations
+from types import MappingProxyType
 
-from testbed.core.bodies import CONFIGURATION, PARAMETERS, Event
+from testbed.core.bodies import CONFIGURATION, PARAMETERS, Beacon, Event, State
 from testbed.core.entry import Kind
 from testbed.core.finding import Finding, Layer, Verdict, What
 from testbed.core.tags import Tag
@@ -13,6 +14,9 @@ from testbed.record.schema import decode_tags, parameters_hash
 from testbed.verify.beacons import check_beacons
 from testbed.verify.chain import CheckedChain
 from testbed.verify.commands import check_commands
+from testbed.verify.dated import check_dates
+from testbed.verify.device import CheckedDevice, DeviceView, check_device
+from testbed.verify.dropped import take_dropped
 from testbed.verify.evidence import Evidence
 from testbed.verify.log import CheckedLog
 from testbed.verify.presence import check_presence
@@ -53,17 +57,40 @@ def check_twin(trust: Trust, twin: CheckedLog, source: CheckedLog, make_model: M
     return outcome
 
 
-def check_readers(trust: Trust, logs: Sequence[CheckedLog], reading_ns: int) -> CheckedReaders:
+def check_devices(trust: Trust, logs: Iterable[CheckedLog]) -> dict[str, CheckedDevice]:
+    """By origin, what logs show of PLCs that sign. Without its tag list a log's values mean nothing: it is left out."""
+    keys = {device.plc: device.key for device in trust.devices}
+    checked: dict[str, CheckedDevice] = {}
+    for log in logs:
+        plc = log.trusted.reads
+        tags = None if plc is None else configured_tags(log)
+        if plc is not None and plc in keys and tags is not None:
+            states = ((one.index, one.body) for one in log.of(Kind.STATE) if isinstance(one.body, State))
+            checked[log.origin] = check_device(log.origin, states, DeviceView(plc, keys[plc], tags))
+    return checked
+
+
+def check_readers(
+    trust: Trust,
+    logs: Sequence[CheckedLog],
+    reading_ns: int,
+    devices: Mapping[str, CheckedDevice] = MappingProxyType({}),
+) -> CheckedReaders:
     """What readers of one PLC say against each other, and against what was commanded.
 
-    logs: without those that were forked or cut back, which speaks for itself.
+    logs: without those that were forked or cut back, which speaks for itself; devices: by origin, what those logs show
+    of a PLC that signs. States that are false by its word are left out here.
     """
     result = CheckedReaders()
+    false = {origin: device.bad for origin, device in devices.items()}
     tags = {log.origin: found for log in logs if (found := configured_tags(log)) is not None}
     all_readers = [log for log in logs if log.trusted.reads is not None]
     readers = [log for log in all_readers if log.origin in tags]
-    sides = [side_of(log, tags[log.origin]) for log in readers]
+    sides = [side_of(log, tags[log.origin], false.get(log.origin, ())) for log in readers]
     result.missed = {side.origin: side.missed for side in sides}
+    for side in sides:
+        if (device := devices.get(side.origin)) is not None:
+            result.findings += take_dropped(side, device.plc, device.unsigned)
     result.findings += [_unreadable(log) for log in all_readers if log.origin not in tags and _is_whole(log)]
     # Of what a reader missed only another one speaks.
     for side in sides if len(sides) > 1 else ():
@@ -74,12 +101,13 @@ def check_readers(trust: Trust, logs: Sequence[CheckedLog], reading_ns: int) -> 
             result.agreed += agreement.scans
             result.findings += agreement.findings
             # One log is read before the other, and a reader goes on meanwhile.
-            result.findings += check_presence(one.log, other.log, trust.heartbeat_ns + reading_ns)
+            result.findings += check_presence(one.log, other.log, trust.heartbeat_ns + reading_ns, false)
     operators = [log for log in logs if log.trusted.role is LogRole.OPERATOR and log.leaves]
     for gateway in readers:
         for operator in operators:
             if gateway.trusted.role is LogRole.GATEWAY:
-                checked = check_commands(gateway, operator, tags[gateway.origin], trust.commands)
+                without = false.get(gateway.origin, ())
+                checked = check_commands(gateway, operator, tags[gateway.origin], trust.commands, without)
                 result.commands += checked.commands
                 result.changes += checked.changes
                 result.findings += checked.findings
@@ -115,7 +143,16 @@ def check_blocks(
                 known.setdefault(one.height, set()).add(one.block_hash)
     for log in logs.values():
         findings += check_beacons(log, trust.chain, known, seen.height if seen is not None else None)
+        if log.trusted.reads is not None:
+            findings += _check_dates(trust, log, chain)
     return findings
+
+
+def _check_dates(trust: Trust, log: CheckedLog, chain: CheckedChain) -> list[Finding]:
+    blocks = ((size, chain.held.get((log.origin, size))) for size in sorted(log.agreed))
+    anchors = [(size, mined.timestamp) for size, mined in blocks if mined is not None]
+    records = ((one.index, one.body) for one in log.of(Kind.STATE, Kind.BEACON) if isinstance(one.body, State | Beacon))
+    return check_dates(log.origin, records, chain.times, anchors, trust.agreement.skew_ns)
 
 
 def configured_tags(source: CheckedLog) -> tuple[Tag, ...] | None:

@@ -6,7 +6,7 @@ neither clocks nor delays come into it.
 """
 
 from bisect import bisect_right
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Container, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 
@@ -40,9 +40,16 @@ class CheckedCommands:
 
 
 def check_commands(
-    gateway: CheckedLog, operator: CheckedLog, tags: Sequence[Tag], trusted: TrustedCommands
+    gateway: CheckedLog,
+    operator: CheckedLog,
+    tags: Sequence[Tag],
+    trusted: TrustedCommands,
+    without: Container[int] = (),
 ) -> CheckedCommands:
-    """Changes that no command explains, as one finding that names the first; and false checkpoints that are kept."""
+    """Changes that no command explains, as one finding that names the first; and false checkpoints that are kept.
+
+    without: indices of states that are false by the device's own word: what they show was never so.
+    """
     watch = _Watch(operator, tags, trusted)
     kept = KeptCheckpoints(gateway, operator, Layer.GATEWAY)
     result = CheckedCommands()
@@ -59,7 +66,7 @@ def check_commands(
     for record in gateway.of(Kind.STATE):
         reading.go_to(record.index)
         body = record.body
-        if isinstance(body, State) and len(body.values) == len(tags):
+        if isinstance(body, State) and len(body.values) == len(tags) and record.index not in without:
             unexplained += [(record.index, change) for change in watch.take(body)]
     reading.go_to(gateway.end - 1)
     result.commands, result.changes = watch.commands, sum(one.explained for one in watch.settings)

@@ -4,7 +4,9 @@ What one log lacks between two of its states of one boot is for `readers` to jud
 counter tells: a log that stops, and a start of the PLC that only one of the two has seen.
 """
 
+from collections.abc import Container, Mapping
 from dataclasses import dataclass, field
+from types import MappingProxyType
 
 from testbed.core.bodies import SOURCE_BACK, SOURCE_LOST, STARTED, Event, Heartbeat, State
 from testbed.core.entry import Kind
@@ -33,10 +35,16 @@ class _Side:
     beat_ns: int | None = None
 
 
-def check_presence(log: CheckedLog, another: CheckedLog, limit_ns: int) -> list[Finding]:
-    """Compare two readers. limit_ns: how long one may be without what the other reads, by the times of both."""
+def check_presence(
+    log: CheckedLog, another: CheckedLog, limit_ns: int, without: Mapping[str, Container[int]] = MappingProxyType({})
+) -> list[Finding]:
+    """Compare two readers. limit_ns: how long one may be without what the other reads, by the times of both.
+
+    without: by origin, indices of states that are false by the device's own word.
+    """
     # In an order of their own: who is asked first makes no difference to what is found.
-    one, other = sorted((_side_of(log), _side_of(another)), key=lambda side: side.origin)
+    sides = [_side_of(one, without.get(one.origin, ())) for one in (log, another)]
+    one, other = sorted(sides, key=lambda side: side.origin)
     return [
         *(_behind(one, other, limit_ns) or _behind(other, one, limit_ns)),
         *(_foreign_boot(one, other, limit_ns) or _foreign_boot(other, one, limit_ns)),
@@ -45,7 +53,7 @@ def check_presence(log: CheckedLog, another: CheckedLog, limit_ns: int) -> list[
     ]
 
 
-def _side_of(log: CheckedLog) -> _Side:
+def _side_of(log: CheckedLog, without: Container[int]) -> _Side:
     """Read a log once, in order. What is not genuine is a finding of its own, and excuses what stands around it."""
     side = _Side(log.origin)
     last: Scan | None = None
@@ -55,7 +63,9 @@ def _side_of(log: CheckedLog) -> _Side:
         if not log.has_all(expected, index):
             last = None
         expected = index + 1
-        if isinstance(body, Event) and body.name in (STARTED, SOURCE_LOST, SOURCE_BACK):
+        if index in without:
+            last = None
+        elif isinstance(body, Event) and body.name in (STARTED, SOURCE_LOST, SOURCE_BACK):
             last = None
             side.excused, started = body.name == SOURCE_LOST, started or body.name == STARTED
         elif isinstance(body, Heartbeat):

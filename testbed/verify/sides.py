@@ -2,7 +2,7 @@
 
 from array import array
 from bisect import bisect_left
-from collections.abc import Sequence
+from collections.abc import Container, Sequence
 from dataclasses import dataclass, field
 
 from testbed.core.bodies import SOURCE_BACK, SOURCE_LOST, STARTED, Event, Heartbeat, State
@@ -81,15 +81,20 @@ class Side:
         return None
 
 
-def side_of(log: CheckedLog, tags: Sequence[Tag]) -> Side:
-    """Read a log once, in order. What is not genuine is left out: it is a finding of its own, and no gap."""
+def side_of(log: CheckedLog, tags: Sequence[Tag], without: Container[int] = ()) -> Side:
+    """Read a log once, in order. What is not genuine is left out: it is a finding of its own, and no gap.
+
+    without: indices of states that are false by the device's own word, which are left out as well.
+    """
     walk = _Walk(Side(log, tags))
     expected = 0
     for record in log.of(Kind.STATE, Kind.HEARTBEAT, Kind.EVENT):
         index, body = record.index, record.body
-        if not log.has_all(expected, index):
+        if not log.has_all(expected, index) or index in without:
             walk.skip()
         expected = index + 1
+        if index in without:
+            continue
         if isinstance(body, State):
             walk.take_state(index, body)
         elif isinstance(body, Heartbeat):

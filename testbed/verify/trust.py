@@ -143,6 +143,14 @@ class TrustedWitness:
 
 
 @dataclass(frozen=True, slots=True)
+class TrustedDevice:
+    """A PLC that signs its own scans: its name, as logs that read it name their source, and its key."""
+
+    plc: str
+    key: VerifierKey
+
+
+@dataclass(frozen=True, slots=True)
 class Trust:
     """Everything that a verdict rests on.
 
@@ -163,3 +171,4 @@ class Trust:
     revoked: tuple[Revoked, ...] = ()
     further: tuple[FurtherChain, ...] = ()
     witnesses: tuple[TrustedWitness, ...] = ()
+    devices: tuple[TrustedDevice, ...] = ()

@@ -7,8 +7,9 @@ from testbed.core.bodies import State
 from testbed.core.entry import Kind
 from testbed.core.errors import LogChanged
 from testbed.core.finding import Finding, Layer, Verdict, What
-from testbed.verify.across import ModelMaker, check_blocks, check_readers, check_twin
+from testbed.verify.across import ModelMaker, check_blocks, check_devices, check_readers, check_twin
 from testbed.verify.chain import CheckedChain, check_chain
+from testbed.verify.device import CheckedDevice
 from testbed.verify.evidence import Evidence, LogEvidence
 from testbed.verify.further import FurtherStanding, anchored_there, check_further, standings_of
 from testbed.verify.log import CheckedLog, check_log
@@ -27,7 +28,9 @@ class Standing:
 
     waiting_since_ns: receive time of the first state that no confirmed anchor covers, None where there is none; missed:
     scans that a reader missed by its own word; key_changes: indices of the first record under each further key;
-    erased: records whose bodies the operator had erased.
+    erased: records whose bodies the operator had erased; plc: whose states they are; signed: how many of the genuine
+    ones the PLC itself signed as they are, None where the trust file has no key of it; read: of how many, since a state
+    that says that the PLC was lost is nobody's to sign.
     """
 
     origin: str
@@ -41,6 +44,9 @@ class Standing:
     missed: int = 0
     key_changes: tuple[int, ...] = ()
     erased: int = 0
+    plc: str | None = None
+    signed: int | None = None
+    read: int = 0
 
     @property
     def pending(self) -> int:
@@ -124,14 +130,18 @@ def _check(trust: Trust, evidence: Evidence, make_model: ModelMaker, work: Work)
             findings += outcome.findings
     findings += check_blocks(trust, evidence, logs, chain)
     broken = {one.origin for one in findings if one.what in (What.FORKED, What.ROLLED_BACK)}
-    said = check_readers(trust, [log for log in logs.values() if log.origin not in broken], evidence.reading_ns)
+    devices = check_devices(trust, logs.values())
+    findings += [one for device in devices.values() for one in device.findings]
+    whole = [log for log in logs.values() if log.origin not in broken]
+    said = check_readers(trust, whole, evidence.reading_ns, devices)
     findings += said.findings
     witnessed = check_witnesses(
         trust, evidence.logs, {origin: log for origin, log in logs.items() if origin not in broken}
     )
     findings += witnessed.findings
     standings = tuple(
-        _standing(trusted, logs[trusted.origin], chain, said.missed.get(trusted.origin, 0)) for trusted in trust.logs
+        _standing(trusted, logs[trusted.origin], chain, said.missed.get(trusted.origin, 0), devices.get(trusted.origin))
+        for trusted in trust.logs
     )
     needed = {*readers, LogRole.TWIN}
     findings += [_unanchored(one) for one in standings if one.confirmed == 0 and one.role in needed]
@@ -158,7 +168,9 @@ def _check(trust: Trust, evidence: Evidence, make_model: ModelMaker, work: Work)
     return Checked(report, logs, chain)
 
 
-def _standing(trusted: TrustedLog, log: CheckedLog, chain: CheckedChain, missed: int) -> Standing:
+def _standing(
+    trusted: TrustedLog, log: CheckedLog, chain: CheckedChain, missed: int, device: CheckedDevice | None
+) -> Standing:
     seen = chain.confirmed.get(trusted.origin, 0)
     confirmed = max((size for size in log.agreed if size <= seen), default=0)
     waiting = (
@@ -175,6 +187,9 @@ def _standing(trusted: TrustedLog, log: CheckedLog, chain: CheckedChain, missed:
         waiting_since_ns=min(waiting, default=None),
         missed=missed,
         key_changes=tuple(change.first for change in log.keys.changes),
+        plc=trusted.reads,
+        signed=None if device is None else device.signed_below(confirmed),
+        read=0 if device is None else device.states.below(confirmed),
     )
 
 

@@ -28,6 +28,8 @@ class Scan:
     values: tuple[bytes | None, ...] = (b"\x00\x01", b"\x01")
     statuses: tuple[int, ...] = (0, 0)
     device_time_ns: int | None = None
+    frame: bytes | None = None
+    signature: bytes | None = None
 
 
 @dataclass

@@ -18,7 +18,7 @@ from testbed.rig.lockstep import simulate
 from testbed.verify.verdict import Report
 
 ROLES = ("gateway", "twin")
-OWN = {"twin-record": "twin", "source-record": "gateway"}
+OWN = {"twin-record": "twin", "source-record": "gateway", "forged-frame": "gateway", "stripped-frame": "gateway"}
 """Those that are about one log only."""
 EVERYWHERE = ("value", "delete", "tile", "chain")
 """Those that are tried at the first and the last record as well; `make deep PART=falsify` does it with all of them."""

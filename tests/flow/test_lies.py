@@ -10,6 +10,7 @@ from asyncua import ua
 from asyncua.client.client import Client
 
 from testbed.attacks.relay import HOST, Relay
+from testbed.core.errors import UsageError
 from testbed.core.finding import Finding, Layer, Verdict, What
 from testbed.rig.auditing import audit
 from testbed.rig.bench import Bench, load_bench
@@ -61,9 +62,18 @@ def altered(bench: Bench) -> Meddler:
     return AlteredCommands(next(tag for tag in bench.tags if tag.name == SETPOINT))
 
 
-def run(folder: Path, make: MakeMeddler, commands: Commands | None = None, scans: int = SCAN + LATER) -> Report:
+def run(
+    folder: Path,
+    make: MakeMeddler,
+    commands: Commands | None = None,
+    scans: int = SCAN + LATER,
+    *,
+    signs: bool = True,
+) -> Report:
     folder.mkdir()
-    (folder / "bench.toml").write_text(default_text(), encoding="utf-8")
+    text = default_text()
+    assert "\nsigns = true " in text
+    (folder / "bench.toml").write_text(text if signs else text.replace("\nsigns = true ", "\nsigns = false "), "utf-8")
     bench = load_bench(folder / "bench.toml")
     asyncio.run(simulate(bench, scans, SEED, meddler=make(bench), commands=commands))
     return asyncio.run(audit(bench, bench.trust_file)).report
@@ -74,12 +84,14 @@ def record(origin: str, number: int = SCAN) -> str:
     return f"record {FIRST[origin] + number - 1} of {origin}"
 
 
-def assert_only(report: Report, *expected: tuple[What, Layer]) -> tuple[Finding, ...]:
+def assert_only(
+    report: Report, *expected: tuple[What, Layer], verdict: Verdict = Verdict.INCONCLUSIVE
+) -> tuple[Finding, ...]:
     assert sorted((one.what.value, one.layer.value) for one in report.findings) == sorted(
         (what.value, layer.value) for what, layer in expected
     ), [str(one) for one in report.findings]
-    assert report.verdict is Verdict.INCONCLUSIVE
-    assert {one.verdict for one in report.findings} == {Verdict.INCONCLUSIVE}
+    assert report.verdict is verdict
+    assert {one.verdict for one in report.findings} == {verdict}
     return report.findings
 
 
@@ -95,18 +107,64 @@ def assert_disagreed(report: Report) -> str:
     return said
 
 
+def assert_known(report: Report, what: What, layer: Layer, by: str) -> str:
+    """The one finding is about that log alone, at the record of the scan; what it says."""
+    (found,) = assert_only(report, (what, layer), verdict=Verdict.FALSIFIED)
+    origin = {"gateway": GATEWAY, "reader": READER}[by]
+    assert (found.where, found.origin, found.index) == (record(origin), origin, FIRST[origin] + SCAN - 1)
+    signed = {one.origin: (one.signed, one.states) for one in report.standings if one.plc is not None}
+    assert signed == {one: (SCAN + LATER - (one == origin), SCAN + LATER) for one in (GATEWAY, READER)}
+    return found.detail
+
+
 @pytest.mark.parametrize("by", ["gateway", "reader"])
 @pytest.mark.parametrize("kind", ["values", "replay", "wire"])
 def test_values_that_were_not_so(tmp_path: Path, kind: str, by: str) -> None:
-    said = assert_disagreed(run(tmp_path / "bench", telling(kind, by, "tank1.level")))
+    report = run(tmp_path / "bench", telling(kind, by, "tank1.level"))
+    said = assert_known(report, What.ALTERED, Layer.GATEWAY, by)
+    assert said.startswith("cell signed tank1.level = ")
+    assert f" in scan {SCAN}, boot 1; it has " in said
+
+
+@pytest.mark.parametrize("by", ["gateway", "reader"])
+@pytest.mark.parametrize("kind", ["values", "replay", "wire"])
+def test_values_that_were_not_so_of_a_plc_that_does_not_sign(tmp_path: Path, kind: str, by: str) -> None:
+    report = run(tmp_path / "bench", telling(kind, by, "tank1.level"), signs=False)
+    said = assert_disagreed(report)
     assert f"{record(GATEWAY)} and {record(READER)}" in said
     assert f"of scan {SCAN}, boot 1, the one has tank1.level = " in said
     assert "more time" not in said
+    assert {one.signed for one in report.standings} == {None}
+
+
+@pytest.mark.parametrize("by", ["gateway", "reader"])
+def test_values_in_a_frame_of_the_readers_own(tmp_path: Path, by: str) -> None:
+    report = run(tmp_path / "bench", telling("forge", by, "tank1.level"))
+    assert "not signed by the key of cell" in assert_known(report, What.FORGED, Layer.WIRE, by)
+
+
+@pytest.mark.parametrize("by", ["gateway", "reader"])
+def test_a_scan_without_the_signature_of_the_plc(tmp_path: Path, by: str) -> None:
+    report = run(tmp_path / "bench", telling("strip", by))
+    (found,) = assert_only(report, (What.STRIPPED, Layer.GATEWAY))
+    origin = {"gateway": GATEWAY, "reader": READER}[by]
+    assert (found.where, found.origin, found.index) == (record(origin), origin, FIRST[origin] + SCAN - 1)
+    assert "more" not in found.detail
 
 
 @pytest.mark.parametrize("by", ["gateway", "reader"])
 def test_a_scan_that_one_reader_leaves_out(tmp_path: Path, by: str) -> None:
-    said = assert_disagreed(run(tmp_path / "bench", telling("omission", by)))
+    report = run(tmp_path / "bench", telling("omission", by))
+    (found,) = assert_only(report, (What.DROPPED, Layer.WIRE))
+    origin = {"gateway": GATEWAY, "reader": READER}[by]
+    before = FIRST[origin] + SCAN - 2
+    assert (found.origin, found.where) == (origin, f"between records {before} and {before + 1} of {origin}")
+    assert found.detail.startswith(f"by the counter that cell signs it lacks scan {SCAN}, boot 1, and it does not")
+
+
+@pytest.mark.parametrize("by", ["gateway", "reader"])
+def test_a_scan_that_one_reader_leaves_out_of_a_plc_that_does_not_sign(tmp_path: Path, by: str) -> None:
+    said = assert_disagreed(run(tmp_path / "bench", telling("omission", by), signs=False))
     liar, other = (GATEWAY, READER) if by == "gateway" else (READER, GATEWAY)
     before = FIRST[liar] + SCAN - 2
     assert f"between records {before} and {before + 1} of {liar}: it lacks scan {SCAN}, boot 1" in said
@@ -115,7 +173,13 @@ def test_a_scan_that_one_reader_leaves_out(tmp_path: Path, by: str) -> None:
 
 @pytest.mark.parametrize("by", ["gateway", "reader"])
 def test_an_old_scan_that_comes_again(tmp_path: Path, by: str) -> None:
-    said = assert_disagreed(run(tmp_path / "bench", telling("rewind", by)))
+    said = assert_known(run(tmp_path / "bench", telling("rewind", by)), What.REPLAYED, Layer.WIRE, by)
+    assert said == f"its frame is of scan {SCAN - 2}, boot 1, behind one of scan {SCAN - 1}, boot 1"
+
+
+@pytest.mark.parametrize("by", ["gateway", "reader"])
+def test_an_old_scan_that_comes_again_of_a_plc_that_does_not_sign(tmp_path: Path, by: str) -> None:
+    said = assert_disagreed(run(tmp_path / "bench", telling("rewind", by), signs=False))
     liar, other = (GATEWAY, READER) if by == "gateway" else (READER, GATEWAY)
     assert f"{record(liar)}: scan {SCAN - 2}, boot 1, comes again" in said
     assert other in said
@@ -143,9 +207,21 @@ def test_a_command_that_is_altered_on_its_way(tmp_path: Path) -> None:
 
 
 def test_a_set_point_that_only_the_gateway_is_shown(tmp_path: Path) -> None:
+    """It was never so, by the PLC's own word: nobody has to explain it."""
     report = run(tmp_path / "bench", telling("wire", "gateway", SETPOINT))
+    assert SETPOINT in assert_known(report, What.ALTERED, Layer.GATEWAY, "gateway")
+
+
+def test_a_set_point_that_only_the_gateway_is_shown_of_a_plc_that_does_not_sign(tmp_path: Path) -> None:
+    report = run(tmp_path / "bench", telling("wire", "gateway", SETPOINT), signs=False)
     found = assert_only(report, (What.DISAGREED, Layer.WIRE), (What.UNEXPLAINED, Layer.PLC))
     assert all(f"{record(GATEWAY)}" in one.where and SETPOINT in one.detail for one in found)
+
+
+def test_who_does_not_sign_cannot_be_forged(tmp_path: Path) -> None:
+    for kind in ("forge", "strip"):
+        with pytest.raises(UsageError, match="cell does not sign"):
+            run(tmp_path / kind, telling(kind), signs=False)
 
 
 @pytest.mark.parametrize("commands", [None, COMMAND], ids=["nobody commands", "the operator commands"])

@@ -184,6 +184,15 @@ def test_a_left_out_opcua_server_takes_no_port(tmp_path: Path) -> None:
     assert not bench.plc.opcua.enabled
 
 
+_BOX = """\
+kind = "physical"
+bridge = true
+signs = true
+[plc.connect]
+protocol = "modbus-tcp"
+host = "10.0.0.1"
+[plc.modbus]"""
+
 # Each fault alone: the change, then line, problem and mend.
 FAULTS: dict[str, tuple[list[tuple[str, str]], int | None, str, str]] = {
     "typo in a nested table": (
@@ -521,6 +530,33 @@ FAULTS: dict[str, tuple[list[tuple[str, str]], int | None, str, str]] = {
         46,
         'chain.url: "10.0.0.1" is no address of a node',
         'write url = "http://..." or "https://..."',
+    ),
+    "a box that is to be signed for": (
+        [("[plc.modbus]\nport = 5020", f"{_BOX}\nport = 5020")],
+        11,
+        "plc.signs: cell is physical, and nobody here holds its key: a bridge does not sign in its name",
+        "leave signs out; its states are gateway-signed",
+    ),
+    "a tag where the signed frame stands": (
+        [("[plc.modbus]", "signs = true\n[plc.modbus]"), ("address = 2 }", "address = 64999 }")],
+        23,
+        "plc.tag[2] (plc.boot).modbus.address: 64999 reaches into the signed frame's registers, from 65000 on",
+        "take 64998 or less",
+    ),
+    "a node where the signed frame stands": (
+        [("[plc.modbus]", "signs = true\n[plc.modbus]"), ('"cell.estop"', '"cell.device.frame"')],
+        31,
+        'plc.tag[4] (estop.pressed).name: "cell.device.frame" is the node of the signed frame',
+        "give the tag another name",
+    ),
+    "a scaled tag of a PLC that signs": (
+        [
+            ("[plc.modbus]", "signs = true\n[plc.modbus]"),
+            ("range = [0, 2]", "range = [0, 2]\nscale = 0.5"),
+        ],
+        29,
+        "plc.tag[3] (tank1.level).scale: tank1.level is scaled, and cell signs: each protocol shows it otherwise",
+        "leave scale and offset out, or signs under [[plc]]",
     ),
     "foreign node with a port": (
         [("port = 8545", 'port = 8545\nkind = "url"\nchain_id = 5\nurl = "http://10.0.0.1"')],

@@ -136,7 +136,7 @@ async def test_a_taken_port_is_named_before_anything_starts(folder: Path) -> Non
         with pytest.raises(UsageError, match=rf"plc\.modbus 127\.0\.0\.1:{port}: Address already in use") as raised:
             await check_ready(moved)
         assert "--port-shift" in raised.value.mend
-        assert not (folder / ".testbed/plc").exists()
+        assert not (folder / ".testbed/plc/boot").exists()
 
         # The same words when it is taken only after that look.
         refused = [sys.executable, "-c", "import sys; sys.exit(2) if sys.argv[1] == 'plc' else sys.stdin.read()"]

@@ -16,6 +16,7 @@ from testbed.rig.trust import (
     Trust,
     TrustedBench,
     TrustedChain,
+    TrustedDevice,
     TrustedFurtherChain,
     TrustedLog,
     TrustedModel,
@@ -33,12 +34,14 @@ def vkey(origin: str, seed: int) -> str:
 
 GATEWAY, TWIN = vkey("cell/gateway", 1), vkey("cell/twin", 2)
 ROOT, STOLEN = vkey("cell/root", 3), vkey("cell/gateway", 4)
+DEVICE = vkey("cell/cell-1", 5)
 TRUST = Trust(
     bench=TrustedBench(name="cell"),
     log=(
         TrustedLog(origin="cell/gateway", role="gateway", key=GATEWAY, schema="ab" * 32, reads="cell-1"),
         TrustedLog(origin="cell/twin", role="twin", key=TWIN, follows="cell/gateway"),
     ),
+    device=(TrustedDevice(plc="cell-1", key=DEVICE),),
     chain=TrustedChain(
         id=31337,
         genesis="0x" + "01" * 32,
@@ -104,6 +107,7 @@ def trusts(draw: st.DrawFn) -> Trust:
             RevokedKey(origin=log.origin, key=vkey(log.origin, seed), size=seed)
             for log, seed in draw(st.lists(st.tuples(st.sampled_from(logs), st.integers(100, 2**63 - 1)), max_size=3))
         ),
+        device=draw(st.just(()) | st.just((TrustedDevice(plc=name, key=vkey(f"{name}/{name}", 98)),))),
         chain=TrustedChain(
             id=draw(ids),
             genesis="0x" + draw(hexadecimal(32)),
@@ -154,7 +158,8 @@ def test_values_are_those_of_the_file(tmp_path: Path) -> None:
 
 
 def test_every_table_is_explained() -> None:
-    for header in ("[bench]", "[[log]]", "[root]", "[[revoked]]", "[chain]", "[[model]]", "[commands]", "[limits]"):
+    tables = ("[[log]]", "[root]", "[[revoked]]", "[[device]]", "[chain]", "[[model]]", "[commands]", "[limits]")
+    for header in ("[bench]", *tables):
         before = TEXT[: TEXT.index(f"\n{header}\n")]
         assert before.splitlines()[-1].startswith("# "), header
 
@@ -245,6 +250,24 @@ FAULTS: dict[str, tuple[str, str, str, str]] = {
         f'key = "{vkey("cell/twin", 1)}"',
         "log[2].key: is the key of cell/gateway as well: one could sign for the other",
         "give each log a key of its own",
+    ),
+    "device that nobody reads": (
+        f'plc = "cell-1"\nkey = "{DEVICE}"',
+        f'plc = "cell-2"\nkey = "{vkey("cell/cell-2", 5)}"',
+        'device.plc: no log reads a PLC "cell-2"',
+        'did you mean "cell-1"?',
+    ),
+    "device key of another name": (
+        f'key = "{DEVICE}"',
+        f'key = "{TWIN}"',
+        'device.key: is the key of "cell/twin", not of "cell/cell-1"',
+        "copy the key of this very device",
+    ),
+    "one key for a log and a device": (
+        f'key = "{DEVICE}"',
+        f'key = "{vkey("cell/cell-1", 1)}"',
+        "device.key: is the key of cell/gateway as well: one could sign for the other",
+        "give each device a key of its own",
     ),
     "root key of another name": (
         f'key = "{ROOT}"',

@@ -9,6 +9,7 @@ from testbed.plc.orders import obey
 from testbed.plc.thread import ScanThread
 from testbed.rig.bench import Bench
 from testbed.rig.boot import count_boot
+from testbed.rig.device_key import signer_of
 from testbed.rig.paths import Paths
 from testbed.rig.roles.role import Facts
 from testbed.rig.roles.servers import Servers
@@ -24,14 +25,17 @@ class PlcRole:
     def __init__(self, bench: Bench, clock: Clock | None = None, *, time_scale: float = 1.0) -> None:
         self._real_time = clock is None
         self.period_s = 0.2 if self._real_time else bench.plc.scan_ms / 1000
+        signer = signer_of(bench)
         self.emulator = Emulator(
             bench.tags,
             CellParameters(**bench.plant.parameters),
             bench.seed,
             count_boot(Paths(bench.data).plc_boot),
             bench.plc.scan_ms / 1000,
+            signer,
         )
-        self._servers = Servers(bench, self.emulator.image, clock)
+        image = self.emulator.image
+        self._servers = Servers(bench, image, clock, None if signer is None else image)
         self._thread = ScanThread(self.emulator, time_scale)
 
     @property

@@ -12,6 +12,7 @@ from testbed.fieldbus.modbus_transports import Serial
 from testbed.fieldbus.opcua_access import Access as OpcUaAccess
 from testbed.fieldbus.opcua_access import Role
 from testbed.fieldbus.opcua_server import OpcUaServer
+from testbed.fieldbus.signed_frames import FrameSource
 from testbed.fieldbus.source import ImageSource
 from testbed.keys.certificates import role_of
 from testbed.keys.trust import TrustList
@@ -33,17 +34,20 @@ class Servers:
     """`image`, served as the bench file says.
 
     clock: None for real time; otherwise `publish` is called after each scan, and Modbus TCP and OPC UA take ports that
-    the system chooses; there are no others then.
+    the system chooses; there are no others then. frames: of a PLC that signs its scans.
     """
 
-    def __init__(self, bench: Bench, image: ImageSource, clock: Clock | None = None) -> None:
+    def __init__(
+        self, bench: Bench, image: ImageSource, clock: Clock | None = None, frames: FrameSource | None = None
+    ) -> None:
         self._bench = bench
         self._image = image
+        self._frames = frames
         self._clock = clock
         self._real_time = real_time = clock is None
         plc = bench.plc
         self.modbus = ModbusServer(
-            bench.shown, image, plc.modbus.host, plc.modbus.port if real_time else 0, plc.modbus.unit
+            bench.shown, image, plc.modbus.host, plc.modbus.port if real_time else 0, plc.modbus.unit, frames=frames
         )
         self.opcua = self._opcua(None)
         read_by_opcua = any(reader.protocol == "opcua" for reader in bench.readers)
@@ -91,12 +95,12 @@ class Servers:
         found: list[_Server] = []
         if plc.tls.enabled:
             access = ModbusAccess(paths.tls_certificate, paths.tls_key, paths.clients, role_of)
-            found.append(
-                ModbusServer(bench.shown, self._image, plc.tls.host, plc.tls.port, plc.modbus.unit, access=access)
-            )
+            host, port, unit = plc.tls.host, plc.tls.port, plc.modbus.unit
+            secure = ModbusServer(bench.shown, self._image, host, port, unit, access=access, frames=self._frames)
+            found.append(secure)
         if plc.serial is not None:
             line = Serial(plc.serial.device, plc.serial.baud, plc.serial.parity, plc.serial.stop_bits)
-            found.append(ModbusSerialServer(bench.shown, self._image, line, plc.serial.unit))
+            found.append(ModbusSerialServer(bench.shown, self._image, line, plc.serial.unit, frames=self._frames))
         return found
 
     def _opcua(self, access: OpcUaAccess | None) -> OpcUaServer:
@@ -113,6 +117,7 @@ class Servers:
             certificate=paths.plc_certificate if real_time else None,
             key=paths.plc_certificate_key if real_time else None,
             access=access,
+            frames=self._frames,
         )
 
     async def _open_opcua(self) -> None:
