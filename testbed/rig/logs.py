@@ -14,6 +14,7 @@ from testbed.record.bodies import decode_body
 from testbed.record.entry import decode_entry
 from testbed.record.schema import NO_SCHEMA
 from testbed.rig.bench import Bench
+from testbed.rig.floors import check_not_behind
 from testbed.rig.log_keys import log_keys, settle_keys, signing_key
 from testbed.rig.paths import Paths
 from testbed.store.sqlite import LogStore
@@ -70,14 +71,16 @@ def open_log(
 def continue_log(bench: Bench, role: str, entropy: Entropy, *, synced: bool = True) -> tuple[Log, LogStore]:
     """Open a log for writing as it stands, and log nothing. A change of keys that was left halfway is ended first.
 
+    Raises StoreError for an older copy of the log than others know: nothing is signed below that (rig/floors.py).
     synced: as in `LogStore.create`; a simulated bench that was broken off is begun anew, so it does without.
     """
     paths = Paths(bench.data)
     store = LogStore.create(paths.log(role), synced=synced)
     try:
         settle_keys(bench, role, store)
-        publisher = Publisher(paths.tlog(role))
-        return Log(signing_key(bench, role), store, publisher, entropy, log_keys(bench, role)), store
+        keys = log_keys(bench, role)
+        check_not_behind(bench, role, keys, store)
+        return Log(signing_key(bench, role), store, Publisher(paths.tlog(role)), entropy, keys), store
     except BaseException:
         store.close()
         raise
