@@ -6,10 +6,12 @@ from pathlib import Path
 
 from testbed import __version__
 from testbed.core.bodies import STARTED, TILES_REBUILT, Body, Event, Genesis
+from testbed.core.checkpoint import Checkpoint
 from testbed.core.clock import Clock
 from testbed.core.entropy import Entropy
 from testbed.core.entry import Kind
 from testbed.core.errors import InvalidData, StoreError, UsageError
+from testbed.keys.checkpoint import parse_checkpoint
 from testbed.record.bodies import decode_body
 from testbed.record.entry import decode_entry
 from testbed.record.schema import NO_SCHEMA
@@ -50,7 +52,8 @@ def open_log(
         now = clock.now_ns()
         found: list[Body] = []
         if log.size == 0:
-            found.append(Genesis(log.origin, configuration.schema, f"attestbed {__version__}", simulated))
+            software = f"attestbed {__version__}"
+            found.append(Genesis(log.origin, configuration.schema, software, simulated, _predecessor(bench, role)))
         else:
             _check_begun_so(bench, store, configuration)
             if follows_time:
@@ -66,6 +69,11 @@ def open_log(
         store.close()
         raise
     return log, store
+
+
+def _predecessor(bench: Bench, role: str) -> Checkpoint | None:
+    path = Paths(bench.data).predecessor(role)
+    return parse_checkpoint(path.read_text(encoding="utf-8")) if path.exists() else None
 
 
 def continue_log(bench: Bench, role: str, entropy: Entropy, *, synced: bool = True) -> tuple[Log, LogStore]:

@@ -72,6 +72,19 @@ class RevokedKey(Section):
     size: int = Field(ge=0, lt=2**63, description="a number of records, 0 or more")
 
 
+class Predecessor(Section):
+    """[[predecessor]]: the log `origin`, trusted up to `size` and `root`, for which the log `successor` goes on.
+
+    operator: the key of the operator's log before, who must have said so; "" where that key was lost.
+    """
+
+    origin: Origin
+    size: int = Field(ge=1, lt=2**63, description="a number of records, 1 or more")
+    root: Hash
+    successor: Origin
+    operator: str = Field(default="", description="a verifier key in quotes, name+hash+base64")
+
+
 class TrustedChain(Section):
     """[chain]: id; hash of block 0; address of the contract, Keccak-256 of its runtime code; who may submit.
 
@@ -139,6 +152,7 @@ class Trust(Section):
     log: Several[TrustedLog]
     root: TrustedRoot | None = None
     revoked: Several[RevokedKey] = ()
+    predecessor: Several[Predecessor] = ()
     chain: TrustedChain
     further_chain: Several[TrustedFurtherChain] = ()
     submitter: Several[Submitter] = ()
@@ -180,6 +194,8 @@ def render_trust(trust: Trust) -> str:
     blocks += [_block("[[log]]", _LOG if first else "", log) for first, log in _with_first(trust.log)]
     blocks += [] if trust.root is None else [_block("[root]", _ROOT, trust.root)]
     blocks += [_block("[[revoked]]", _REVOKED if first else "", one) for first, one in _with_first(trust.revoked)]
+    before = _with_first(trust.predecessor)
+    blocks += [_block("[[predecessor]]", _PREDECESSOR if first else "", one) for first, one in before]
     blocks.append(_block("[chain]", _CHAIN, trust.chain))
     further = _with_first(trust.further_chain)
     blocks += [_block("[[further_chain]]", _FURTHER if first else "", one) for first, one in further]
@@ -220,6 +236,10 @@ _ROOT = """\
 """
 _REVOKED = """\
 # Keys that others may have got hold of: what such a key signed beyond so many records of its log does not count.
+"""
+_PREDECESSOR = """\
+# Logs for which these go on, up to where they are trusted: the first record of the successor must say the same, and the
+# operator before must have signed it.
 """
 _CHAIN = """\
 # The chain that anchors are on, by its id and the hash of its first block; the contract, by address and hash of its
@@ -283,6 +303,7 @@ def _cross(trust: Trust) -> Iterator[Problem]:
         yield from _follows(here, log, sources)
         yield from _reads(here, log)
     yield from _root_and_revoked(trust, origins)
+    yield from _predecessors(trust, origins)
     chains: set[str] = set()
     for position, further in enumerate(trust.further_chain):
         if further.name in chains:
@@ -340,6 +361,20 @@ def _root_and_revoked(trust: Trust, origins: Collection[str]) -> Iterator[Proble
             yield Problem((*here, "origin"), f'there is no [[log]] "{one.origin}"', mend)
         else:
             yield from _named_key((*here, "key"), one.key, one.origin)
+
+
+def _predecessors(trust: Trust, origins: Collection[str]) -> Iterator[Problem]:
+    successors: set[str] = set()
+    for position, one in enumerate(trust.predecessor):
+        here: Loc = ("predecessor", position)
+        if one.successor not in origins:
+            mend = unknown(one.successor, sorted(origins))
+            yield Problem((*here, "successor"), f'there is no [[log]] "{one.successor}"', mend)
+        elif one.successor in successors:
+            yield Problem((*here, "successor"), f'"{one.successor}" goes on for another one already', "keep one")
+        successors.add(one.successor)
+        if one.operator:
+            yield from _named_key((*here, "operator"), one.operator, "")
 
 
 def _named_key(loc: Loc, text: str, ending: str) -> Iterator[Problem]:

@@ -3,7 +3,7 @@
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
-from testbed.core.bodies import State
+from testbed.core.bodies import Genesis, State
 from testbed.core.entry import Kind
 from testbed.core.errors import LogChanged
 from testbed.core.finding import Finding, Layer, Verdict, What
@@ -14,6 +14,7 @@ from testbed.verify.further import FurtherStanding, anchored_there, check_furthe
 from testbed.verify.log import CheckedLog, check_log
 from testbed.verify.noted import Noted
 from testbed.verify.silence import check_silence
+from testbed.verify.successors import check_successors
 from testbed.verify.tombstones import explain_erased, graves_of
 from testbed.verify.trust import LogRole, Trust, TrustedLog
 from testbed.verify.witnessed import Witnessed, check_witnesses
@@ -27,7 +28,8 @@ class Standing:
 
     waiting_since_ns: receive time of the first state that no confirmed anchor covers, None where there is none; missed:
     scans that a reader missed by its own word; key_changes: indices of the first record under each further key;
-    erased: records whose bodies the operator had erased.
+    erased: records whose bodies the operator had erased; succeeds: origin and size of the log
+    that this one goes on for.
     """
 
     origin: str
@@ -41,6 +43,7 @@ class Standing:
     missed: int = 0
     key_changes: tuple[int, ...] = ()
     erased: int = 0
+    succeeds: tuple[str, int] | None = None
 
     @property
     def pending(self) -> int:
@@ -122,6 +125,7 @@ def _check(trust: Trust, evidence: Evidence, make_model: ModelMaker, work: Work)
             outcome = check_twin(trust, log, logs[trusted.follows], make_model)
             replayed += outcome.records
             findings += outcome.findings
+    findings += check_successors(trust, logs)
     findings += check_blocks(trust, evidence, logs, chain)
     broken = {one.origin for one in findings if one.what in (What.FORKED, What.ROLLED_BACK)}
     said = check_readers(trust, [log for log in logs.values() if log.origin not in broken], evidence.reading_ns)
@@ -175,7 +179,14 @@ def _standing(trusted: TrustedLog, log: CheckedLog, chain: CheckedChain, missed:
         waiting_since_ns=min(waiting, default=None),
         missed=missed,
         key_changes=tuple(change.first for change in log.keys.changes),
+        succeeds=_before(log),
     )
+
+
+def _before(log: CheckedLog) -> tuple[str, int] | None:
+    first = log.genuine.get(0)
+    before = first.body.predecessor if first is not None and isinstance(first.body, Genesis) else None
+    return None if before is None else (before.origin, before.size)
 
 
 def _unanchored(standing: Standing) -> Finding:
