@@ -59,6 +59,19 @@ def _erase(commands: Commands) -> None:
     add_json(command)
 
 
+def add_succession(command: argparse.ArgumentParser) -> None:
+    """Of `init`: a bench that goes on for another one."""
+    command.add_argument(
+        "--succeeds",
+        type=Path,
+        metavar="BENCH",
+        help="bench file of a bench for which this one goes on, as after a stolen submitter key or a lost log",
+    )
+    command.add_argument(
+        "--succeeds-trust", type=Path, metavar="FILE", help="its trust file (default: trust.toml beside it)"
+    )
+
+
 def _trust(command: argparse.ArgumentParser) -> None:
     command.add_argument(
         "--trust", type=Path, metavar="FILE", help="the trust file (default: trust.toml beside the bench file)"

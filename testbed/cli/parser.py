@@ -7,7 +7,7 @@ from testbed import __version__
 from testbed.attacks.kinds import KINDS, LIES, PLACES
 from testbed.cli.checking_options import CHECKING
 from testbed.cli.common_options import Commands, add_bench, add_json
-from testbed.cli.life_options import LIFE
+from testbed.cli.life_options import LIFE, add_succession
 from testbed.cli.scan_options import SCAN, add_scan_options
 
 _EPILOG = """\
@@ -62,6 +62,7 @@ def _init(commands: Commands) -> None:
     command.add_argument(
         "--witness", metavar="NAME", help="only make the key of this witness, and print its table for trust files"
     )
+    add_succession(command)
     add_json(command)
 
 

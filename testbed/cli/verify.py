@@ -101,6 +101,10 @@ def print_report(bench: Bench, report: Report, seconds: float) -> None:
         print(f"proved      {_standing(standing, newest=_is_newest_round(standing, report))}")
         for line in beside.pop(standing.role, []) if standing is _last_of(standing.role, report) else ():
             print(f"            {line}")
+    for one in report.standings:
+        if one.succeeds is not None:
+            before, size = one.succeeds
+            print(f"goes on     {one.origin} for {before}, which it trusts up to size {size}")
     for line in filter(None, map(_keys, report.standings)):
         print(f"keys        {line}")
     if report.kept:

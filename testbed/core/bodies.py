@@ -5,15 +5,21 @@ Times are UTC nanoseconds since 1970-01-01. Hashes are SHA-256, 32 bytes, unless
 
 from dataclasses import dataclass
 
+from testbed.core.checkpoint import Checkpoint
+
 
 @dataclass(frozen=True, slots=True)
 class Genesis:
-    """First record of every log. `schema` is the hash of its tag list, 32 zero bytes for a log without tags."""
+    """First record of every log. `schema` is the hash of its tag list, 32 zero bytes for a log without tags.
+
+    predecessor: the log that this one goes on for, how long it was when it was trusted last, and its root there.
+    """
 
     log: str
     schema: bytes
     software: str
     simulated: bool
+    predecessor: Checkpoint | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -115,6 +121,7 @@ WATCHDOG_DISARMED = "watchdog disarmed"
 WATCHDOG_TRIPPED = "watchdog tripped"
 WATCHDOG_RESET = "watchdog reset"
 KEY_CHANGED = "key changed"
+SUCCEEDS = "succeeds"
 
 
 @dataclass(frozen=True, slots=True)
@@ -126,6 +133,7 @@ class Event:
     was away; tiles rebuilt: the paths of tiles that disagreed with the records, a line each; source lost, source back:
     why the PLC did not answer, in words, and that it does again; clock stepped: by how many ns, a signed decimal;
     identity: what the device says of itself, as `record.identity` encodes it;
+    succeeds: a note of `keys.succession`, by the operator of the logs before;
     key changed: a note of `keys.log_keys`: this is the last record that the old key signs for;
     watchdog armed: its limit, ms, decimal; watchdog disarmed: nothing; watchdog tripped, watchdog reset: boot and scan
     of the state that shows it, in words.

@@ -2,7 +2,7 @@
 
 | kind | positions |
 |---|---|
-| 0 genesis | log text, schema hash, software text, simulated bool |
+| 0 genesis | log text, schema hash, software text, simulated bool, and where there is one predecessor [origin text, size uint64, root hash] |
 | 1 state | boot uint64, scan uint64 or null, device time uint64 or null, receive time uint64, values [bytes or null ...], statuses [uint32 ...], frame bytes or null, signature 64 bytes or null |
 | 2 heartbeat | receive time uint64, wrong text, counters [[name text, count uint64] ...] |
 | 3 twin | inputs [[origin text, index uint64, leaf hash] ...], model hash, parameters hash, state floats, outputs floats |
@@ -43,6 +43,7 @@ from testbed.record import cbor
 from testbed.record.fields import (
     BOOL,
     BYTES,
+    CHECKPOINT,
     FLOATS,
     HASH,
     LEAF_REFS,
@@ -77,7 +78,16 @@ _STEP: Layout = (
 )
 
 _LAYOUTS: dict[Kind, tuple[type[Body], Layout]] = {
-    Kind.GENESIS: (Genesis, (("log", TEXT), ("schema", HASH), ("software", TEXT), ("simulated", BOOL))),
+    Kind.GENESIS: (
+        Genesis,
+        (
+            ("log", TEXT),
+            ("schema", HASH),
+            ("software", TEXT),
+            ("simulated", BOOL),
+            ("predecessor", optional(CHECKPOINT)),
+        ),
+    ),
     Kind.STATE: (
         State,
         (
@@ -151,6 +161,8 @@ def encode_kind(body: Body) -> tuple[Kind, bytes]:
         raise _first_fault(kind, body) from None
     if kind is Kind.STATE:
         _check_whole(body)
+    elif kind is Kind.GENESIS and items[-1] is None:
+        items.pop()  # logs without a predecessor have no place for one
     return kind, cbor.encode_checked(items)
 
 
@@ -158,6 +170,10 @@ def decode_body(kind: Kind, data: bytes) -> Body:
     """The body of that kind; raises InvalidData unless `encode_body` gives back these very bytes."""
     make, layout = _LAYOUTS[kind]
     items = cbor.decode(data)
+    if kind is Kind.GENESIS and isinstance(items, list) and len(items) == len(layout) - 1:
+        items.append(None)
+    elif kind is Kind.GENESIS and isinstance(items, list) and items[-1:] == [None]:
+        raise InvalidData("genesis: a place for a predecessor, and none in it")
     if not isinstance(items, list) or len(items) != len(layout):
         raise InvalidData(f"{kind.name.lower()}: not an array of {len(layout)}")
     fields: list[object] = []

@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from typing import Any, TypeVar
 
 from testbed.core.bodies import LeafRef
+from testbed.core.checkpoint import Checkpoint
 from testbed.core.errors import InvalidData
 
 
@@ -174,6 +175,20 @@ def _leaf_refs() -> Field:
     return Field(encode, decode)
 
 
+def _encode_checkpoint(value: object) -> object:
+    if type(value) is not Checkpoint:
+        raise InvalidData("not a Checkpoint")
+    return [TEXT.encode(value.origin), UINT64.encode(value.size), HASH.encode(value.root)]
+
+
+def _decode_checkpoint(value: object) -> object:
+    items = _list(value)
+    if len(items) != 3:
+        raise InvalidData("not an array of 3")
+    columns: tuple[Any, ...] = (TEXT.decode(items[0]), UINT64.decode(items[1]), HASH.decode(items[2]))
+    return Checkpoint(*columns)
+
+
 TEXT = Field(_text, lambda value: sys.intern(_text(value)))
 BYTES = _same(_raw)
 BOOL = _same(_boolean)
@@ -186,3 +201,4 @@ VALUES = _scalars(_values, lambda items: tuple([_shared(item) for item in items]
 STATUSES = _scalars(_statuses, lambda items: _shared(tuple(items)))
 FLOATS = Field(_encode_floats, _decode_floats)
 LEAF_REFS = _leaf_refs()
+CHECKPOINT = Field(_encode_checkpoint, _decode_checkpoint)

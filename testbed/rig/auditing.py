@@ -10,6 +10,7 @@ from pathlib import Path
 
 from testbed.chain.devnode import DevNode
 from testbed.chain.rpc import Node
+from testbed.core.checkpoint import Checkpoint
 from testbed.core.errors import TestbedError, UsageError
 from testbed.core.tags import Tag
 from testbed.fieldbus.readings import readings_of
@@ -33,6 +34,7 @@ from testbed.verify.trust import (
     Agreement,
     FurtherChain,
     LogRole,
+    Succeeded,
     Trust,
     TrustedChain,
     TrustedCommands,
@@ -136,6 +138,7 @@ def auditor(file: trust_file.Trust) -> Trust:
         agreement=Agreement(int(file.limits.skew_s * 1e9), file.limits.deadband, file.limits.missed),
         root=None if file.root is None else VerifierKey.parse(file.root.key),
         witnesses=tuple(TrustedWitness(one.name, WitnessKey.parse(one.key)) for one in file.witness),
+        succeeded=tuple(_succeeded(one) for one in file.predecessor),
         revoked=tuple(Revoked(VerifierKey.parse(one.key), one.size) for one in file.revoked),
         devices=tuple(TrustedDevice(device.plc, VerifierKey.parse(device.key)) for device in file.device),
     )
@@ -153,6 +156,11 @@ def _chain(chain: trust_file.TrustedChain, file: trust_file.Trust, name: str) ->
             TrustedSubmitter(one.origin, one.size, one.address) for one in file.submitter if one.chain == name
         ),
     )
+
+
+def _succeeded(one: trust_file.Predecessor) -> Succeeded:
+    operator = VerifierKey.parse(one.operator) if one.operator else None
+    return Succeeded(Checkpoint(one.origin, one.size, bytes.fromhex(one.root)), one.successor, operator)
 
 
 @asynccontextmanager

@@ -10,6 +10,7 @@ from testbed.chain.journal import Journal
 from testbed.chain.registry import address_of, contract_address
 from testbed.chain.rpc import Node
 from testbed.chain.steps import Head
+from testbed.core.bodies import SUCCEEDS, Event
 from testbed.core.clock import Clock
 from testbed.core.entropy import Entropy
 from testbed.core.errors import UsageError
@@ -26,6 +27,7 @@ from testbed.rig.operating import operator_log
 from testbed.rig.paths import Paths
 from testbed.rig.reading import schema_of
 from testbed.rig.recipe import parameters_of
+from testbed.rig.succession import Before, name_predecessors, successors_note, trusted_predecessors
 from testbed.rig.trust import (
     Commands,
     Limits,
@@ -63,10 +65,18 @@ def root_file(trust_file: Path) -> Path:
     return trust_file.with_name("root.key")
 
 
-async def initialize(bench: Bench, trust_file: Path, clock: Clock, entropy: Entropy, *, simulated: bool) -> Trust:
+async def initialize(
+    bench: Bench,
+    trust_file: Path,
+    clock: Clock,
+    entropy: Entropy,
+    *,
+    simulated: bool,
+    before: Before | None = None,
+) -> Trust:
     """Make keys, genesis, journal and the operator's log, and write the trust file. Raises UsageError, ChainError.
 
-    The trust file comes last: without it nothing here counts as made.
+    before: the bench that this one goes on for. The trust file comes last: without it nothing here counts as made.
     A chain of one's own is started once, for its genesis hash. Any other chain must be reachable.
     """
     check_fresh(bench, trust_file)
@@ -80,14 +90,21 @@ async def initialize(bench: Bench, trust_file: Path, clock: Clock, entropy: Entr
     Journal.create(paths.journal, head).close()
     for name, further_head in further.items():
         Journal.create(paths.further_journal(name), further_head).close()
-    with operator_log(bench, clock, entropy, simulated=simulated):
-        pass  # opening it says what it has to say
+    if before is not None:
+        await asyncio.to_thread(name_predecessors, paths, before)
+    with operator_log(bench, clock, entropy, simulated=simulated) as log:
+        # Opening it says what it has to say.
+        if before is not None and before.operator is not None:
+            said = successors_note(bench, before, before.operator, secrets)
+            log.append([(bench.name, Event(clock.now_ns(), SUCCEEDS, said))])
     root = entropy.take(32)
     devices = make_device(bench, entropy)
     # The witnesses' come last: a bench that takes one in has the same other keys from the same seed.
     witnesses = tuple(make_witness(bench, witness.name, entropy) for witness in bench.witnesses)
     trust = _trust(bench, head, further, secrets, root, simulated=simulated)
     trust = trust.model_copy(update={"device": devices, "witness": witnesses})
+    if before is not None:
+        trust = trust.model_copy(update={"predecessor": trusted_predecessors(bench, before)})
     write_secret(root_file(trust_file), root)
     write_trust(trust_file, trust)
     return trust

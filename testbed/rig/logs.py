@@ -6,14 +6,17 @@ from pathlib import Path
 
 from testbed import __version__
 from testbed.core.bodies import STARTED, TILES_REBUILT, Body, Event, Genesis
+from testbed.core.checkpoint import Checkpoint
 from testbed.core.clock import Clock
 from testbed.core.entropy import Entropy
 from testbed.core.entry import Kind
 from testbed.core.errors import InvalidData, StoreError, UsageError
+from testbed.keys.checkpoint import parse_checkpoint
 from testbed.record.bodies import decode_body
 from testbed.record.entry import decode_entry
 from testbed.record.schema import NO_SCHEMA
 from testbed.rig.bench import Bench
+from testbed.rig.floors import check_not_behind
 from testbed.rig.log_keys import log_keys, settle_keys, signing_key
 from testbed.rig.paths import Paths
 from testbed.store.sqlite import LogStore
@@ -49,7 +52,8 @@ def open_log(
         now = clock.now_ns()
         found: list[Body] = []
         if log.size == 0:
-            found.append(Genesis(log.origin, configuration.schema, f"attestbed {__version__}", simulated))
+            software = f"attestbed {__version__}"
+            found.append(Genesis(log.origin, configuration.schema, software, simulated, _predecessor(bench, role)))
         else:
             _check_begun_so(bench, store, configuration)
             if follows_time:
@@ -67,17 +71,24 @@ def open_log(
     return log, store
 
 
+def _predecessor(bench: Bench, role: str) -> Checkpoint | None:
+    path = Paths(bench.data).predecessor(role)
+    return parse_checkpoint(path.read_text(encoding="utf-8")) if path.exists() else None
+
+
 def continue_log(bench: Bench, role: str, entropy: Entropy, *, synced: bool = True) -> tuple[Log, LogStore]:
     """Open a log for writing as it stands, and log nothing. A change of keys that was left halfway is ended first.
 
+    Raises StoreError for an older copy of the log than others know: nothing is signed below that (rig/floors.py).
     synced: as in `LogStore.create`; a simulated bench that was broken off is begun anew, so it does without.
     """
     paths = Paths(bench.data)
     store = LogStore.create(paths.log(role), synced=synced)
     try:
         settle_keys(bench, role, store)
-        publisher = Publisher(paths.tlog(role))
-        return Log(signing_key(bench, role), store, publisher, entropy, log_keys(bench, role)), store
+        keys = log_keys(bench, role)
+        check_not_behind(bench, role, keys, store)
+        return Log(signing_key(bench, role), store, Publisher(paths.tlog(role)), entropy, keys), store
     except BaseException:
         store.close()
         raise

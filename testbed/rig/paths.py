@@ -1,6 +1,7 @@
 """Where a bench keeps its files: the one home of the data folder's layout.
 
 <data>/<role>/key             secret of a role, 0600
+<data>/<role>/predecessor     the log that the role's log goes on for, as its first record is going to say
 <data>/<role>/key.next        the one that follows, from when a change of keys is begun until it is done
 <data>/<role>/lock            held by the process that runs the role
 <data>/<role>/status.json     what the running role says of itself
@@ -42,6 +43,10 @@ class Paths:
     def next_key(self, role: str) -> Path:
         """The secret that is to follow; there while a change of keys is under way."""
         return self.role_folder(role) / "key.next"
+
+    def predecessor(self, role: str) -> Path:
+        """Text of the checkpoint up to which the log before is trusted; there where the log goes on for another one."""
+        return self.role_folder(role) / "predecessor"
 
     def key_changes(self, role: str) -> Path:
         """Folder of the notes by which the keys of a log changed; each bears the index from which on it holds."""

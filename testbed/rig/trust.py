@@ -79,6 +79,19 @@ class TrustedDevice(Section):
     key: str = Field(description="a verifier key in quotes, name+hash+base64")
 
 
+class Predecessor(Section):
+    """[[predecessor]]: the log `origin`, trusted up to `size` and `root`, for which the log `successor` goes on.
+
+    operator: the key of the operator's log before, who must have said so; "" where that key was lost.
+    """
+
+    origin: Origin
+    size: int = Field(ge=1, lt=2**63, description="a number of records, 1 or more")
+    root: Hash
+    successor: Origin
+    operator: str = Field(default="", description="a verifier key in quotes, name+hash+base64")
+
+
 class TrustedChain(Section):
     """[chain]: id; hash of block 0; address of the contract, Keccak-256 of its runtime code; who may submit.
 
@@ -147,6 +160,7 @@ class Trust(Section):
     root: TrustedRoot | None = None
     revoked: Several[RevokedKey] = ()
     device: Several[TrustedDevice] = ()
+    predecessor: Several[Predecessor] = ()
     chain: TrustedChain
     further_chain: Several[TrustedFurtherChain] = ()
     submitter: Several[Submitter] = ()
@@ -189,6 +203,8 @@ def render_trust(trust: Trust) -> str:
     blocks += [] if trust.root is None else [_block("[root]", _ROOT, trust.root)]
     blocks += [_block("[[revoked]]", _REVOKED if first else "", one) for first, one in _with_first(trust.revoked)]
     blocks += [_block("[[device]]", _DEVICE if first else "", one) for first, one in _with_first(trust.device)]
+    before = _with_first(trust.predecessor)
+    blocks += [_block("[[predecessor]]", _PREDECESSOR if first else "", one) for first, one in before]
     blocks.append(_block("[chain]", _CHAIN, trust.chain))
     further = _with_first(trust.further_chain)
     blocks += [_block("[[further_chain]]", _FURTHER if first else "", one) for first, one in further]
@@ -233,6 +249,10 @@ _REVOKED = """\
 _DEVICE = """\
 # PLCs that sign each scan under a key of their own. A state of theirs without their signature is "stripped"; states of
 # a PLC that is not named here rest on the word of whoever read it.
+"""
+_PREDECESSOR = """\
+# Logs for which these go on, up to where they are trusted: the first record of the successor must say the same, and the
+# operator before must have signed it.
 """
 _CHAIN = """\
 # The chain that anchors are on, by its id and the hash of its first block; the contract, by address and hash of its
@@ -296,6 +316,7 @@ def _cross(trust: Trust) -> Iterator[Problem]:
         yield from _follows(here, log, sources)
         yield from _reads(here, log)
     yield from _root_and_revoked(trust, origins)
+    yield from _predecessors(trust, origins)
     chains: set[str] = set()
     for position, further in enumerate(trust.further_chain):
         if further.name in chains:
@@ -371,6 +392,20 @@ def _root_and_revoked(trust: Trust, origins: Collection[str]) -> Iterator[Proble
             yield Problem((*here, "origin"), f'there is no [[log]] "{one.origin}"', mend)
         else:
             yield from _named_key((*here, "key"), one.key, one.origin)
+
+
+def _predecessors(trust: Trust, origins: Collection[str]) -> Iterator[Problem]:
+    successors: set[str] = set()
+    for position, one in enumerate(trust.predecessor):
+        here: Loc = ("predecessor", position)
+        if one.successor not in origins:
+            mend = unknown(one.successor, sorted(origins))
+            yield Problem((*here, "successor"), f'there is no [[log]] "{one.successor}"', mend)
+        elif one.successor in successors:
+            yield Problem((*here, "successor"), f'"{one.successor}" goes on for another one already', "keep one")
+        successors.add(one.successor)
+        if one.operator:
+            yield from _named_key((*here, "operator"), one.operator, "")
 
 
 def _named_key(loc: Loc, text: str, ending: str) -> Iterator[Problem]:

@@ -4,6 +4,7 @@ from dataclasses import dataclass
 from enum import Enum
 
 from testbed.chain.registry import log_id, slot_key
+from testbed.core.checkpoint import Checkpoint
 from testbed.keys.cosignature import WitnessKey
 from testbed.keys.ed25519 import VerifierKey
 from testbed.keys.log_keys import Revoked
@@ -151,11 +152,24 @@ class TrustedDevice:
 
 
 @dataclass(frozen=True, slots=True)
+class Succeeded:
+    """A log up to where it is trusted, and the origin of the log that goes on for it.
+
+    operator: whose word says so as well, None where that key was lost.
+    """
+
+    before: Checkpoint
+    successor: str
+    operator: VerifierKey | None
+
+
+@dataclass(frozen=True, slots=True)
 class Trust:
     """Everything that a verdict rests on.
 
     heartbeat_ns: the longest silence of a gateway's log, ns; twin_lag: source records that a twin may be behind; root:
-    the key without which no log goes on under another one; revoked: keys of logs, each beyond a size.
+    the key without which no log goes on under another one; revoked: keys of logs, each beyond a size; succeeded: logs
+    for which these go on.
     """
 
     bench: str
@@ -172,3 +186,4 @@ class Trust:
     further: tuple[FurtherChain, ...] = ()
     witnesses: tuple[TrustedWitness, ...] = ()
     devices: tuple[TrustedDevice, ...] = ()
+    succeeded: tuple[Succeeded, ...] = ()

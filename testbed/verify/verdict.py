@@ -3,7 +3,7 @@
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
-from testbed.core.bodies import State
+from testbed.core.bodies import Genesis, State
 from testbed.core.entry import Kind
 from testbed.core.errors import LogChanged
 from testbed.core.finding import Finding, Layer, Verdict, What
@@ -15,6 +15,7 @@ from testbed.verify.further import FurtherStanding, anchored_there, check_furthe
 from testbed.verify.log import CheckedLog, check_log
 from testbed.verify.noted import Noted
 from testbed.verify.silence import check_silence
+from testbed.verify.successors import check_successors
 from testbed.verify.tombstones import explain_erased, graves_of
 from testbed.verify.trust import LogRole, Trust, TrustedLog
 from testbed.verify.witnessed import Witnessed, check_witnesses
@@ -30,7 +31,7 @@ class Standing:
     scans that a reader missed by its own word; key_changes: indices of the first record under each further key;
     erased: records whose bodies the operator had erased; plc: whose states they are; signed: how many of the genuine
     ones the PLC itself signed as they are, None where the trust file has no key of it; read: of how many, since a state
-    that says that the PLC was lost is nobody's to sign.
+    that says that the PLC was lost is nobody's to sign; succeeds: origin and size of the log that this one goes on for.
     """
 
     origin: str
@@ -47,6 +48,7 @@ class Standing:
     plc: str | None = None
     signed: int | None = None
     read: int = 0
+    succeeds: tuple[str, int] | None = None
 
     @property
     def pending(self) -> int:
@@ -128,6 +130,7 @@ def _check(trust: Trust, evidence: Evidence, make_model: ModelMaker, work: Work)
             outcome = check_twin(trust, log, logs[trusted.follows], make_model)
             replayed += outcome.records
             findings += outcome.findings
+    findings += check_successors(trust, logs)
     findings += check_blocks(trust, evidence, logs, chain)
     broken = {one.origin for one in findings if one.what in (What.FORKED, What.ROLLED_BACK)}
     devices = check_devices(trust, logs.values())
@@ -190,7 +193,14 @@ def _standing(
         plc=trusted.reads,
         signed=None if device is None else device.signed_below(confirmed),
         read=0 if device is None else device.states.below(confirmed),
+        succeeds=_before(log),
     )
+
+
+def _before(log: CheckedLog) -> tuple[str, int] | None:
+    first = log.genuine.get(0)
+    before = first.body.predecessor if first is not None and isinstance(first.body, Genesis) else None
+    return None if before is None else (before.origin, before.size)
 
 
 def _unanchored(standing: Standing) -> Finding:

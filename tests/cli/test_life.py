@@ -1,4 +1,4 @@
-"""What is done to a bench over its life, as it is typed: another key for a log, bodies that are erased."""
+"""What is done to a bench over its life, as it is typed: another key for a log, bodies that are erased, a successor."""
 
 from __future__ import annotations
 
@@ -102,3 +102,25 @@ def test_a_body_is_erased_under_a_tombstone(typed: Type, lab: Path) -> None:
     wrong = typed("erase", "water-cell/gateway", "0", "--reason", "asked for", *BENCH)
     assert wrong.code == 2
     assert "mend: erase records of these kinds only: state" in wrong.err
+
+
+def test_a_bench_goes_on_for_another_one(typed: Type, lab: Path) -> None:
+    new = Path("new")
+    new.mkdir()
+    (new / "bench.toml").write_text((lab / "bench.toml").read_text(encoding="utf-8"), encoding="utf-8")
+    same = typed("init", "--bench", "new/bench.toml", "--succeeds", "lab/bench.toml")
+    assert same.code == 2
+    assert "mend: name it otherwise under [bench]" in same.err
+    text = (new / "bench.toml").read_text(encoding="utf-8")
+    (new / "bench.toml").write_text(text.replace('name = "water-cell"', 'name = "water-cell-2"', 1), encoding="utf-8")
+    said = typed("init", "--bench", "new/bench.toml", "--succeeds", "lab/bench.toml")
+    assert said.code == 0, said.err
+    assert "before      lab/bench.toml is GENUINE" in said.out
+    assert "goes on for water-cell/gateway, trusted up to size 48" in said.out
+    assert "root key    new/root.key   move it off this machine" in said.out
+    trust = (new / "trust.toml").read_text(encoding="utf-8")
+    assert trust.count("[[predecessor]]") == 5
+    # Nothing has run there yet, so it is not genuine; the operator's log goes on as it should.
+    checked = typed("verify", "--bench", "new/bench.toml")
+    assert checked.code == 3
+    assert "goes on     water-cell-2/operator for water-cell/operator, which it trusts up to size 3" in checked.out

@@ -11,6 +11,7 @@ from testbed.keys.ed25519 import SigningKey
 from testbed.rig.trust import (
     Commands,
     Limits,
+    Predecessor,
     RevokedKey,
     Submitter,
     Trust,
@@ -35,6 +36,7 @@ def vkey(origin: str, seed: int) -> str:
 GATEWAY, TWIN = vkey("cell/gateway", 1), vkey("cell/twin", 2)
 ROOT, STOLEN = vkey("cell/root", 3), vkey("cell/gateway", 4)
 DEVICE = vkey("cell/cell-1", 5)
+OPERATOR = vkey("old/operator", 6)
 TRUST = Trust(
     bench=TrustedBench(name="cell"),
     log=(
@@ -63,6 +65,9 @@ TRUST = Trust(
     submitter=(Submitter(origin="cell/gateway", size=300, address="0x" + "08" * 20, chain="public"),),
     root=TrustedRoot(key=ROOT),
     revoked=(RevokedKey(origin="cell/gateway", key=STOLEN, size=700),),
+    predecessor=(
+        Predecessor(origin="old/twin", size=600, root="12" * 32, successor="cell/gateway", operator=OPERATOR),
+    ),
     model=(TrustedModel(name="water_cell_v1", hash="cd" * 32, parameters="ef" * 32),),
     commands=Commands(tags=("control.mode", "control.reset"), momentary=("control.reset",)),
     limits=Limits(heartbeat_s=5.0, twin_lag=50),
@@ -103,6 +108,16 @@ def trusts(draw: st.DrawFn) -> Trust:
         bench=TrustedBench(name=name, simulated=draw(st.booleans())),
         log=tuple(logs),
         root=draw(st.none() | st.just(TrustedRoot(key=vkey(f"{name}/root", 99)))),
+        predecessor=tuple(
+            Predecessor(origin="old/" + log.origin, size=size, root="0a" * 32, successor=log.origin, operator=operator)
+            for log, size, operator in draw(
+                st.lists(
+                    st.tuples(st.sampled_from(logs), st.integers(1, 2**63 - 1), st.sampled_from(("", OPERATOR))),
+                    max_size=3,
+                    unique_by=lambda one: one[0].origin,
+                )
+            )
+        ),
         revoked=tuple(
             RevokedKey(origin=log.origin, key=vkey(log.origin, seed), size=seed)
             for log, seed in draw(st.lists(st.tuples(st.sampled_from(logs), st.integers(100, 2**63 - 1)), max_size=3))
@@ -159,7 +174,7 @@ def test_values_are_those_of_the_file(tmp_path: Path) -> None:
 
 def test_every_table_is_explained() -> None:
     tables = ("[[log]]", "[root]", "[[revoked]]", "[[device]]", "[chain]", "[[model]]", "[commands]", "[limits]")
-    for header in ("[bench]", *tables):
+    for header in ("[bench]", "[[predecessor]]", *tables):
         before = TEXT[: TEXT.index(f"\n{header}\n")]
         assert before.splitlines()[-1].startswith("# "), header
 
@@ -304,6 +319,18 @@ FAULTS: dict[str, tuple[str, str, str, str]] = {
         "confirmations = 0",
         "further_chain.confirmations: 0 does not fit here",
         "give a number of blocks, 1..10000",
+    ),
+    "predecessor of a log that is not there": (
+        'successor = "cell/gateway"',
+        'successor = "cell/gatewya"',
+        'predecessor.successor: there is no [[log]] "cell/gatewya"',
+        'did you mean "cell/gateway"?',
+    ),
+    "predecessor without a record": (
+        "size = 600",
+        "size = 0",
+        "predecessor.size: 0 does not fit here",
+        "give a number of records, 1 or more",
     ),
     "twin that follows nothing": (
         'follows = "cell/gateway"',

@@ -18,14 +18,15 @@ from testbed.verify.trust import LogRole, TrustedLog
 KEY = SigningKey.from_seed("bench/gateway", b"s" * 32)
 
 
-def checked(numbers: list[tuple[str, int]]) -> CheckedLog:
-    """A log whose records bear these (source, seq), signed by its own key."""
+def checked(numbers: list[tuple[str, int]], erased: tuple[int, ...] = ()) -> CheckedLog:
+    """A log whose records bear these (source, seq), signed by its own key; some of their bodies are gone."""
     rows: list[Row] = []
     for index, (source, seq) in enumerate(numbers):
         body = Genesis(KEY.name, bytes(32), "test", False) if index == 0 else Heartbeat(index, "", ())
         data, salt = encode_body(body), index.to_bytes(16, "big")
         entry = encode_entry(Entry(kind_of(body), source, seq, commitment(salt, data)))
-        rows.append(Row(index, entry, salt, data))
+        gone = index in erased
+        rows.append(Row(index, entry, b"" if gone else salt, None if gone else data))
     root = Tree(leaf_hash(row.entry) for row in rows).root()
     note = sign_checkpoint(Checkpoint(KEY.name, len(rows), root), KEY)
     evidence = LogEvidence(KEY.name, tuple(rows), ((len(rows), note),), note, None)
@@ -49,3 +50,13 @@ def test_sources_that_are_counted_each_for_itself_are_in_order() -> None:
 def test_a_gap_in_the_numbers_is_named_once(numbers: list[tuple[str, int]], index: int) -> None:
     (finding,) = checked(numbers).findings
     assert (finding.what, finding.layer, finding.index) == (What.SKIPPED, Layer.LOG, index)
+
+
+def test_what_is_left_of_erased_records_is_counted() -> None:
+    """A body that was erased excuses no record that was left out behind it."""
+    numbers = [("bench", 0), ("cell", 0), ("cell", 1), ("cell", 2), ("cell", 3)]
+    found = checked(numbers, erased=(2,)).findings
+    assert [(one.what, one.index) for one in found] == [(What.MISSING, 2)]
+    numbers[4] = ("cell", 4)
+    found = checked(numbers, erased=(2,)).findings
+    assert [(one.what, one.index) for one in found] == [(What.MISSING, 2), (What.SKIPPED, 4)]
