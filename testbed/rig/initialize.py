@@ -38,8 +38,8 @@ from testbed.rig.trust import (
     TrustedLog,
     TrustedModel,
     TrustedRoot,
-    write_trust,
 )
+from testbed.rig.trust_text import write_trust
 from testbed.rig.trusted_witness import TrustedWitness, trusted_witness
 from testbed.store.files import write_atomic
 

@@ -24,9 +24,8 @@ from testbed.rig.trust import (
     TrustedRoot,
     load_trust,
     parse_trust,
-    render_trust,
-    write_trust,
 )
+from testbed.rig.trust_text import render_trust, write_trust
 
 
 def vkey(origin: str, seed: int) -> str:
