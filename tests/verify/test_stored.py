@@ -109,7 +109,10 @@ def test_every_log_of_a_bench_may_be_read_from_its_file(
     trust: Trust, bench: Bench, evidence: Evidence, crew: Crew
 ) -> None:
     expected = check(trust, evidence, approved_model)
-    logs = {**evidence.logs, **{one: read_log(one, *files_of(bench, one), at_once=0) for one in ROLES}}
+    logs = dict(evidence.logs)
+    for origin in ROLES:
+        read = read_log(origin, *files_of(bench, origin), at_once=0)
+        logs[origin] = dataclasses.replace(read, mirrors=evidence.logs[origin].mirrors)
     told: list[tuple[str, int, int]] = []
     work = Work(crew, lambda *said: told.append(said), segment=256)
     checked = check(trust, dataclasses.replace(evidence, logs=logs), approved_model, work)
