@@ -6,7 +6,7 @@ import json
 from testbed.cli.options import bench_of
 from testbed.core.entropy import SystemEntropy
 from testbed.rig.handing_over import hand_over
-from testbed.rig.trust_text import submitter_table
+from testbed.rig.trust import submitter_table
 
 
 def execute(options: argparse.Namespace) -> int:

@@ -14,7 +14,7 @@ from testbed.rig.bench import Bench, load_bench
 from testbed.rig.default import default_text
 from testbed.rig.initialize import check_fresh, initialize, make_witness, root_file
 from testbed.rig.succession import Before, bench_before
-from testbed.rig.trust_text import witness_table
+from testbed.rig.trust import witness_table
 
 
 def execute(options: argparse.Namespace) -> int:

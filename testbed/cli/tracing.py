@@ -3,6 +3,7 @@
 import time
 from collections.abc import Sequence
 
+from testbed.core.bodies import State
 from testbed.core.tags import Tag
 from testbed.outward.record_words import body_lines
 from testbed.verify.trace import After, Trace
@@ -19,6 +20,7 @@ def trace_as_text(found: Trace, tags: Sequence[Tag]) -> str:
         f"record      {record.index} of {found.origin}: {kind} {record.entry.seq} of {record.entry.source}",
         f"body        {len(record.data)} bytes: {record.data.hex()}",
         *(f"              {line}" for line in body_lines(record.body, tags)),
+        *_signed(found),
         f"salt        {record.salt.hex()}",
         f"commitment  {record.entry.commitment.hex()}   SHA-256(salt || body)",
         f"entry       {record.entry_data.hex()}",
@@ -28,6 +30,14 @@ def trace_as_text(found: Trace, tags: Sequence[Tag]) -> str:
     if found.checkpoint is not None and not found.path:
         lines.append("path        empty: the only leaf")
     return "\n".join([*lines, *anchored(found)])
+
+
+def _signed(found: Trace) -> list[str]:
+    if not isinstance(found.record.body, State):
+        return []
+    if found.signed_by:
+        return [f"signed      at the source by {found.signed_by}"]
+    return [f"signed      by the key of {found.origin} alone: it is gateway-signed"]
 
 
 def anchored(found: Trace) -> list[str]:
@@ -78,6 +88,7 @@ def trace_as_json(found: Trace) -> dict[str, object]:
         "kind": record.entry.kind.name.lower(),
         "source": record.entry.source,
         "seq": record.entry.seq,
+        "signed_by": found.signed_by or None,
         "body": record.data.hex(),
         "salt": record.salt.hex(),
         "commitment": record.entry.commitment.hex(),

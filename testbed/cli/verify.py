@@ -28,6 +28,7 @@ from testbed.verify.verdict import Report, Standing
 
 _ONE_READER = "a lie told to the gateway on the wire: its log says what it read, not what the machine did"
 _TWO_READERS = "a lie told identically to both readers: their logs say what was read, not what the machine did"
+_SIGNED = "a sensor or a program that lies: {plc} signs what it holds, not what the machine did"
 _NOT_PROVED = """\
             anything that no confirmed anchor covers yet: whoever holds a log's key could still rewrite it
             independence of the chain: a dev node run by the same people orders and keeps, it is no third party"""
@@ -111,19 +112,18 @@ def print_report(bench: Bench, report: Report, seconds: float) -> None:
         origin, index = report.kept[0]
         more = f", and {len(report.kept) - 1} more" if len(report.kept) > 1 else ""
         print(f"not erased  record {index} of {origin}{more}: a tombstone says that its body is gone, and it is there")
-    for line in signed_lines(report):
-        print(line)
     for origin in _not_checked(bench, report):
         print(f"not checked {origin}: the trust file does not name it")
     chain = f"up to block {report.height}" if report.height is not None else "without a chain"
     print(f"            {_count(report.blocks, 'anchor')} checked {chain}{_gas(report)}")
+    for line in signed_lines(report):
+        print(line)
     for further in report.further:
         print(f"further     {_further(further)}")
     for line in witnessed_lines(report):
         print(line)
     print(f"evidence    {near(bench.data)}: logs and tiles by role, anchor/journal.jsonl   ({seconds:.1f} s)")
-    readers = sum(one.role in (LogRole.GATEWAY, LogRole.READER) for one in report.standings)
-    print(f"not proved  {_TWO_READERS if readers > 1 else _ONE_READER}")
+    print(f"not proved  {_unproved(report)}")
     print(_NOT_PROVED)
 
 
@@ -150,6 +150,14 @@ def signed_lines(report: Report) -> list[str]:
         if others:
             lines.append(f"gateway-signed: {', '.join(others)}; the trust file has no key of {plc}")
     return [f"{'            ' if place else 'signed      '}{line}" for place, line in enumerate(lines)]
+
+
+def _unproved(report: Report) -> str:
+    """What is not proved of the states, by how far they are signed."""
+    readers = [one for one in report.standings if one.role in (LogRole.GATEWAY, LogRole.READER)]
+    if readers and all(one.signed is not None and one.signed == one.read for one in readers):
+        return _SIGNED.format(plc=readers[0].plc)
+    return _TWO_READERS if len(readers) > 1 else _ONE_READER
 
 
 def _last_of(role: LogRole, report: Report) -> Standing:

@@ -20,11 +20,12 @@ from testbed.keys.log_keys import Revoked
 from testbed.model import registry
 from testbed.record.manifest import MANIFEST
 from testbed.record.schema import decode_parameters
-from testbed.rig import trust as trust_file
+from testbed.rig import trust_file
 from testbed.rig.bench import Bench
 from testbed.rig.dev_chain import read_dev_chain
 from testbed.rig.paths import Paths
 from testbed.rig.status import running_node
+from testbed.rig.trust import load_trust
 from testbed.rig.witness_reading import read_witnesses
 from testbed.verify.evidence import Evidence
 from testbed.verify.gather import gather
@@ -53,7 +54,7 @@ async def audit(bench: Bench, trust: Path, work: Work = ALONE, witnesses: Sequen
 
     witnesses: folders or addresses of witnesses that stand elsewhere than beside the bench's logs.
     """
-    trusted = auditor(trust_file.load_trust(trust))
+    trusted = auditor(load_trust(trust))
     if trusted.bench != bench.name:
         raise UsageError(
             f"{trust} is about bench {trusted.bench!r}, and {bench.file} is {bench.name!r}",
@@ -69,7 +70,7 @@ async def audit_report(bench: Bench, trust: Path, report: Path, work: Work = ALO
     """
     files = read_report(report)
     checked = await audit(bench, trust, work)
-    return check_report(auditor(trust_file.load_trust(trust)), checked, files), checked
+    return check_report(auditor(load_trust(trust)), checked, files), checked
 
 
 def read_report(report: Path) -> dict[str, bytes]:

@@ -9,7 +9,7 @@ from testbed.plc.signing import FrameSigner
 from testbed.record.device_frame import counters_of, frame_size
 from testbed.rig.bench import Bench
 from testbed.rig.paths import Paths
-from testbed.rig.trust import TrustedDevice
+from testbed.rig.trust_file import TrustedDevice
 
 
 def device_name(bench: Bench) -> str:

@@ -15,7 +15,7 @@ from testbed.keys.files import read_secret, write_secret
 from testbed.rig.bench import Bench
 from testbed.rig.bench_errors import unknown
 from testbed.rig.paths import Paths
-from testbed.rig.trust import Submitter
+from testbed.rig.trust_file import Submitter
 
 
 @dataclass(frozen=True, slots=True)

@@ -28,7 +28,8 @@ from testbed.rig.paths import Paths
 from testbed.rig.reading import schema_of
 from testbed.rig.recipe import parameters_of
 from testbed.rig.succession import Before, name_predecessors, successors_note, trusted_predecessors
-from testbed.rig.trust import (
+from testbed.rig.trust import write_trust
+from testbed.rig.trust_file import (
     Commands,
     Limits,
     Trust,
@@ -39,7 +40,6 @@ from testbed.rig.trust import (
     TrustedModel,
     TrustedRoot,
 )
-from testbed.rig.trust_text import write_trust
 from testbed.rig.trusted_witness import TrustedWitness, trusted_witness
 from testbed.store.files import write_atomic
 

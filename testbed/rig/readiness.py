@@ -17,8 +17,8 @@ from testbed.rig.paths import Paths
 from testbed.rig.ports import check_ports
 from testbed.rig.reading import schema_of
 from testbed.rig.recipe import parameters_of
-from testbed.rig.trust import Trust, TrustedModel, load_trust
-from testbed.rig.trust_text import model_table, witness_table
+from testbed.rig.trust import load_trust, model_table, witness_table
+from testbed.rig.trust_file import Trust, TrustedModel
 from testbed.rig.trusted_witness import trusted_witness
 
 _PATIENCE_S = 2.0

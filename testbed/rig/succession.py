@@ -17,7 +17,7 @@ from testbed.rig.auditing import audit
 from testbed.rig.bench import Bench
 from testbed.rig.log_keys import signing_key
 from testbed.rig.paths import Paths
-from testbed.rig.trust import Predecessor
+from testbed.rig.trust_file import Predecessor
 from testbed.store.files import write_atomic
 from testbed.verify.verdict import Checked, Report
 

@@ -91,6 +91,10 @@ class CheckedDevice:
     unsigned: Indices = field(default_factory=Indices)
     findings: list[Finding] = field(default_factory=list)
 
+    def signed(self, index: int) -> bool:
+        """Whether that record is a state as the device signed it."""
+        return index in self.states and index not in self.unsigned
+
     def signed_below(self, index: int) -> int:
         """How many states before that record are as the device signed them."""
         return self.states.below(index) - self.unsigned.below(index)

@@ -1,6 +1,6 @@
 """Follows one record from its body to the block that holds its anchor."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from testbed.core.checkpoint import Checkpoint
 from testbed.core.errors import UsageError
@@ -39,7 +39,8 @@ class Trace:
     """One record and everything above it. checkpoint: the first anchored one that covers it, None while it waits.
 
     path: RFC 9162 inclusion path of `leaf` in that checkpoint, checked; anchor: None where the chain was not seen to
-    hold it; after: None where no beacon stands before the record. It was logged between the two blocks.
+    hold it; after: None where no beacon stands before the record. It was logged between the two blocks. signed_by: the
+    PLC that itself signed this state as it is, "" for any other record.
     """
 
     origin: str
@@ -49,6 +50,7 @@ class Trace:
     path: tuple[bytes, ...]
     anchor: Anchor | None
     after: After | None
+    signed_by: str = ""
 
 
 def trace(checked: Checked, source: str, seq: int, origin: str | None = None) -> Trace:
@@ -64,7 +66,7 @@ def trace(checked: Checked, source: str, seq: int, origin: str | None = None) ->
     for log in sorted(logs, key=lambda log: log.trusted.role is not LogRole.GATEWAY):
         index = log.find(source, seq)
         if index is not None:
-            return _trace(checked, log, log.genuine[index])
+            return replace(_trace(checked, log, log.genuine[index]), signed_by=_signed_by(checked, log.origin, index))
     for log in logs:
         for entry in log.entries():
             newest[entry.source] = max(entry.seq, newest.get(entry.source, 0))
@@ -75,6 +77,11 @@ def trace(checked: Checked, source: str, seq: int, origin: str | None = None) ->
         f"there are {', '.join(f'{name} 0 to {last}' for name, last in sorted(newest.items()))}; see the findings of"
         " `testbed verify` for those that are not genuine",
     )
+
+
+def _signed_by(checked: Checked, origin: str, index: int) -> str:
+    device = checked.devices.get(origin)
+    return device.plc if device is not None and device.signed(index) else ""
 
 
 def _trace(checked: Checked, log: CheckedLog, record: Genuine) -> Trace:

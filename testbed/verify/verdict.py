@@ -83,12 +83,16 @@ class Report:
 
 @dataclass(frozen=True, slots=True)
 class Checked:
-    """Everything that was checked, for those who want to look at one record."""
+    """Everything that was checked, for those who want to look at one record.
+
+    devices: by origin of the log that they were read into, PLCs that sign.
+    """
 
     report: Report
     # Not in the repr: asyncio.run makes one of what it returns.
     logs: Mapping[str, CheckedLog] = field(repr=False)
     chain: CheckedChain
+    devices: Mapping[str, CheckedDevice] = field(repr=False)
 
 
 def check(trust: Trust, evidence: Evidence, make_model: ModelMaker, work: Work = ALONE) -> Checked:
@@ -168,7 +172,7 @@ def _check(trust: Trust, evidence: Evidence, make_model: ModelMaker, work: Work)
         witnesses=witnessed.trusted,
         witnessed=witnessed.logs,
     )
-    return Checked(report, logs, chain)
+    return Checked(report, logs, chain, devices)
 
 
 def _standing(

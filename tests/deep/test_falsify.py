@@ -24,7 +24,7 @@ from testbed.rig.lockstep import simulate
 pytestmark = pytest.mark.deep
 
 SCANS = 5_000
-OWN = {"twin-record": "twin", "source-record": "gateway"}
+OWN = {"twin-record": "twin", "source-record": "gateway", "forged-frame": "gateway", "stripped-frame": "gateway"}
 
 
 def one_case(finished: Path, copy: Path, request: Request) -> tuple[bool, str, float]:

@@ -31,8 +31,7 @@ from testbed.rig.lies import meddler_of
 from testbed.rig.lockstep import START_NS, simulate
 from testbed.rig.paths import Paths
 from testbed.rig.roles.anchor import AnchorRole
-from testbed.rig.trust import load_trust
-from testbed.rig.trust_text import submitter_table
+from testbed.rig.trust import load_trust, submitter_table
 from testbed.store.sqlite import LogStore
 from tests.anchor.others import network
 

@@ -8,7 +8,8 @@ from hypothesis import strategies as st
 
 from testbed.core.errors import UsageError
 from testbed.keys.ed25519 import SigningKey
-from testbed.rig.trust import (
+from testbed.rig.trust import load_trust, parse_trust, render_trust, write_trust
+from testbed.rig.trust_file import (
     Commands,
     Limits,
     Predecessor,
@@ -22,10 +23,7 @@ from testbed.rig.trust import (
     TrustedLog,
     TrustedModel,
     TrustedRoot,
-    load_trust,
-    parse_trust,
 )
-from testbed.rig.trust_text import render_trust, write_trust
 
 
 def vkey(origin: str, seed: int) -> str:
