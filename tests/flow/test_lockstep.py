@@ -60,6 +60,10 @@ def bytes_of(folder: Path) -> dict[str, object]:
             said[f"{role} rows"] = store.snapshot()
         files = sorted(path for path in paths.tlog(role).rglob("*") if path.is_file())
         said[f"{role} published"] = {str(path.relative_to(folder)): path.read_bytes() for path in files}
+    for witness in bench.witnesses:
+        said[f"{witness.name} key"] = paths.key(witness.name).read_bytes()
+        files = sorted(path for path in paths.role_folder(witness.name).rglob("*/*") if path.is_file())
+        said[f"{witness.name} kept"] = {str(path.relative_to(folder)): path.read_bytes() for path in files}
     return said
 
 
@@ -78,6 +82,7 @@ def test_the_same_seed_gives_the_same_bytes_and_a_genuine_bench(tmp_path: Path) 
     assert report.findings == ()
     assert report.verdict is Verdict.GENUINE
     assert report.replayed == SCANS
+    assert [(one.by, one.waiting) for one in report.witnessed] == [(1, 0)] * len(bench.logs)
     assert {one.origin for one in report.standings} == {bench.origin(name) for name in bench.logs}
     # The newest round's receipts are never anchored: that would make receipts anew.
     assert [one.origin for one in report.standings if one.pending] == [bench.origin(RECEIPTS)]

@@ -12,6 +12,8 @@ from testbed.rig.bench import Bench, load_bench
 from testbed.rig.bench_checks import check_bench
 from testbed.rig.bench_errors import Section, check_file
 from testbed.rig.bench_file import Anchor, BenchFile, BenchTable, Chain, Log, Modbus, Plc, Reader, Twin
+from testbed.rig.locks import role_names
+from testbed.rig.ports import listeners
 from testbed.rig.toml_file import parse_toml
 
 SMALL = """\
@@ -192,6 +194,20 @@ signs = true
 protocol = "modbus-tcp"
 host = "10.0.0.1"
 [plc.modbus]"""
+
+WITNESSED = '\n[[witness]]\nname = "w1"\n'
+
+
+def test_witnesses_and_the_log_server_are_off_unless_they_are_written_down(tmp_path: Path) -> None:
+    bench = load_text(tmp_path, SMALL)
+    assert (bench.witnesses, bench.serve.enabled) == ((), False)
+    text = edited(("port = 8545", f"port = 8545\n{WITNESSED}every_s = 5.0\n\n[serve]\nenabled = true\n"))
+    bench = load_text(tmp_path, text, port_shift=20)
+    assert bench.serve.port == 8110
+    assert [(one.name, one.port, one.source, one.every_s) for one in bench.witnesses] == [("w1", 8111, "", 5.0)]
+    assert role_names(bench)[-1] == "w1"
+    assert {(place.role, place.port) for place in listeners(bench)} >= {("supervisor", 8110), ("w1", 8111)}
+
 
 # Each fault alone: the change, then line, problem and mend.
 FAULTS: dict[str, tuple[list[tuple[str, str]], int | None, str, str]] = {
@@ -557,6 +573,24 @@ FAULTS: dict[str, tuple[list[tuple[str, str]], int | None, str, str]] = {
         29,
         "plc.tag[3] (tank1.level).scale: tank1.level is scaled, and cell signs: each protocol shows it otherwise",
         "leave scale and offset out, or signs under [[plc]]",
+    ),
+    "witness that is named as a reader": (
+        [("port = 8545", f"port = 8545\n{WITNESSED}".replace("w1", "gateway"))],
+        47,
+        'witness.name: "gateway" is already the name of a reader',
+        "give each its own name",
+    ),
+    "witness that reads nowhere": (
+        [("port = 8545", f'port = 8545\n{WITNESSED}source = "htp://elsewhere"\n')],
+        48,
+        'witness.source: "htp://elsewhere" is no address of a log server',
+        'write "http://host:port", a folder, or leave source out for the logs of this bench',
+    ),
+    "witness on the port of the log server": (
+        [("port = 8545", f"port = 8545\n{WITNESSED}port = 8090\n\n[serve]\nenabled = true\n")],
+        48,
+        "witness.port: port 8090 is serve.port already",
+        "give each server its own port",
     ),
     "foreign node with a port": (
         [("port = 8545", 'port = 8545\nkind = "url"\nchain_id = 5\nurl = "http://10.0.0.1"')],

@@ -24,6 +24,7 @@ from testbed.rig.trust_file import (
     TrustedModel,
     TrustedRoot,
 )
+from testbed.rig.trusted_witness import TrustedWitness, trusted_witness
 
 
 def vkey(origin: str, seed: int) -> str:
@@ -31,6 +32,7 @@ def vkey(origin: str, seed: int) -> str:
 
 
 GATEWAY, TWIN = vkey("cell/gateway", 1), vkey("cell/twin", 2)
+WITNESS = trusted_witness("witness", SigningKey.from_seed("cell/witness", bytes([5]) * 32)).key
 ROOT, STOLEN = vkey("cell/root", 3), vkey("cell/gateway", 4)
 DEVICE = vkey("cell/cell-1", 5)
 OPERATOR = vkey("old/operator", 6)
@@ -66,6 +68,7 @@ TRUST = Trust(
         Predecessor(origin="old/twin", size=600, root="12" * 32, successor="cell/gateway", operator=OPERATOR),
     ),
     model=(TrustedModel(name="water_cell_v1", hash="cd" * 32, parameters="ef" * 32),),
+    witness=(TrustedWitness(name="witness", key=WITNESS),),
     commands=Commands(tags=("control.mode", "control.reset"), momentary=("control.reset",)),
     limits=Limits(heartbeat_s=5.0, twin_lag=50),
 )
@@ -144,6 +147,10 @@ def trusts(draw: st.DrawFn) -> Trust:
             for log, size in draw(st.lists(st.tuples(st.sampled_from(logs), st.integers(0, 2**63 - 1)), max_size=3))
         ),
         model=tuple(draw(st.lists(models, max_size=3, unique_by=lambda model: (model.hash, model.parameters)))),
+        witness=tuple(
+            trusted_witness(f"w{seed}", SigningKey.from_seed(f"w{seed}", bytes([seed]) * 32))
+            for seed in draw(st.lists(st.integers(200, 255), max_size=3, unique=True))
+        ),
         commands=Commands(tags=tuple(tags), momentary=tuple(tags[: len(tags) // 2])),
         limits=Limits(
             missed=draw(st.floats(0, 1)),
@@ -170,7 +177,17 @@ def test_values_are_those_of_the_file(tmp_path: Path) -> None:
 
 
 def test_every_table_is_explained() -> None:
-    tables = ("[[log]]", "[root]", "[[revoked]]", "[[device]]", "[chain]", "[[model]]", "[commands]", "[limits]")
+    tables = (
+        "[[log]]",
+        "[root]",
+        "[[revoked]]",
+        "[[device]]",
+        "[chain]",
+        "[[model]]",
+        "[[witness]]",
+        "[commands]",
+        "[limits]",
+    )
     for header in ("[bench]", "[[predecessor]]", *tables):
         before = TEXT[: TEXT.index(f"\n{header}\n")]
         assert before.splitlines()[-1].startswith("# "), header
@@ -299,6 +316,18 @@ FAULTS: dict[str, tuple[str, str, str, str]] = {
         'revoked.key: is the key of "cell/twin", not of "cell/gateway"',
         "copy the key that is named cell/gateway",
     ),
+    "key of a log for a witness": (
+        f'key = "{WITNESS}"',
+        f'key = "{GATEWAY}"',
+        "witness.key: is no key of a witness: witness key: not of type Ed25519 cosignature (04)",
+        "copy the whole key, name+hash+base64, from its owner",
+    ),
+    "witness with the key of a log": (
+        f'key = "{WITNESS}"',
+        f'key = "{trusted_witness("w", SigningKey.from_seed("cell/gateway", (1).to_bytes(32, "big"))).key}"',
+        "witness.key: is the key of cell/gateway as well: it would witness itself",
+        "give each log and each witness a key of its own",
+    ),
     "submitter of a log that is not there": (
         'origin = "cell/gateway"\nsize',
         'origin = "cell/gatewya"\nsize',
@@ -400,7 +429,7 @@ def test_a_trust_file_without_logs_trusts_nothing() -> None:
 
 
 def test_a_model_that_stands_twice_is_refused() -> None:
-    model = TEXT[TEXT.index("[[model]]") : TEXT.index("# Set-points")]
+    model = TEXT[TEXT.index("[[model]]") : TEXT.index("# Witnesses")]
     message = refusal(TEXT.replace(model, model + model))
     assert "model[2] (water_cell_v1): this model stands here already" in message
     assert message.endswith("\n  mend: keep one of the two")

@@ -40,6 +40,7 @@ class Served:
         self.become(hashes)
         self.missing: set[str] = set()
         self.asked: list[str] = []
+        self.changes: list[bytes] = []
 
     def become(self, hashes: Sequence[bytes]) -> None:
         """From now on it is this log."""
@@ -53,6 +54,9 @@ class Served:
         self.asked.append(name)
         if name in self.missing:
             return None
+        if name.startswith("key-changes/"):
+            number = int(name.partition("/")[2])
+            return self.changes[number] if number < len(self.changes) else None
         if name == "checkpoint":
             return note(self.tree, self.size, self.key)
         data = tile_hashes(self.tree, parse_tile_path(name))

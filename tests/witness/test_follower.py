@@ -8,8 +8,9 @@ from testbed.core.checkpoint import Checkpoint
 from testbed.core.clock import VirtualClock
 from testbed.core.errors import InvalidProof, StoreError
 from testbed.keys.checkpoint import sign_checkpoint
+from testbed.keys.ed25519 import SigningKey, VerifierKey
 from testbed.keys.encoding import from_base64
-from testbed.keys.log_keys import LogKeys
+from testbed.keys.log_keys import LogKeys, endorse, request_key_change
 from testbed.merkle.proofs import verify_consistency
 from testbed.merkle.tiles import TileId, tile_hashes, tile_widths
 from testbed.merkle.tree import Tree
@@ -25,8 +26,9 @@ START_NS = 1_767_225_600 * 10**9
 class Watching:
     """A witness of one log, with its files in a folder."""
 
-    def __init__(self, folder: Path, source: Served) -> None:
+    def __init__(self, folder: Path, source: Served, root: VerifierKey | None = None) -> None:
         self.folder = folder
+        self.root = root
         self.source = source
         self.again()
 
@@ -34,8 +36,8 @@ class Watching:
         """Start it (again)."""
         keys = LogKeys(LOG.verifier())
         self.memory = Memory(self.folder, ORIGIN, durable=False)
-        self.cosigner = Cosigner(WITNESS, {ORIGIN: keys}, {ORIGIN: self.memory}, VirtualClock(START_NS))
-        self.mirror = Mirror(self.memory, keys)
+        self.cosigner = Cosigner(WITNESS, {ORIGIN: keys}, {ORIGIN: self.memory}, VirtualClock(START_NS), self.root)
+        self.mirror = Mirror(self.memory, self.cosigner.keys(ORIGIN))
         self.follower = Follower(ORIGIN, self.cosigner, self.mirror, self.source)
 
     def step(self) -> Followed:
@@ -246,3 +248,29 @@ def test_a_mirror_that_was_changed_is_said(watching: Watching, keep: int) -> Non
     watching.again()
     assert watching.step() == Followed()
     assert watching.mirror.size == 300
+
+
+def test_a_log_that_goes_on_under_another_key_is_followed(tmp_path: Path) -> None:
+    """The change is published beside the log, and signed by the old key, the new one and the root key."""
+    root, new = (SigningKey.from_seed(name, bytes([8]) * 32) for name in ("example.org/root", ORIGIN))
+    source = Served(leaves(300))
+    one = Watching(tmp_path, source, root.verifier())
+    one.step()
+    source.key = new
+    source.become(leaves(400))
+    assert one.step().refused.startswith("not a checkpoint that its log signed")
+    stranger = SigningKey.from_seed("example.org/root", bytes([9]) * 32)
+    for signer, refused in ((stranger, True), (root, False)):
+        source.changes = [endorse(request_key_change(LOG, new, 350), signer)]
+        one.follower = Follower(ORIGIN, one.cosigner, one.mirror, source)
+        assert bool(one.step().refused) == refused
+    assert one.cosigned == 400
+    # It is known after a start as well, and the old key does not come back.
+    one.again()
+    assert one.cosigned == 400
+    source.key = LOG
+    source.become(leaves(500))
+    assert one.step().refused
+    source.key = new
+    assert one.step() == Followed()
+    assert one.cosigned == 500
