@@ -6,7 +6,7 @@ write_trust(path, trust)    write one where none stands
 """
 
 import json
-from collections.abc import Collection, Iterator
+from collections.abc import Collection, Iterator, Sequence
 from pathlib import Path
 from typing import Annotated, Literal
 
@@ -15,6 +15,7 @@ from pydantic import Field
 from testbed.core.errors import InvalidData, UsageError
 from testbed.keys.ed25519 import VerifierKey
 from testbed.keys.log_keys import ROOT
+from testbed.rig import trust_comments as comments
 from testbed.rig.bench_errors import Problem, Section, Several, check_file, unknown
 from testbed.rig.bench_file import Slug
 from testbed.rig.toml_file import Loc, TomlFile, parse_toml, read_toml
@@ -198,21 +199,19 @@ def write_trust(path: Path, trust: Trust) -> None:
 
 def render_trust(trust: Trust) -> str:
     """The text of a trust file, with comments; parse_trust gives back an equal value."""
-    blocks = [_HEAD, _block("[bench]", _BENCH, trust.bench)]
-    blocks += [_block("[[log]]", _LOG if first else "", log) for first, log in _with_first(trust.log)]
-    blocks += [] if trust.root is None else [_block("[root]", _ROOT, trust.root)]
-    blocks += [_block("[[revoked]]", _REVOKED if first else "", one) for first, one in _with_first(trust.revoked)]
-    blocks += [_block("[[device]]", _DEVICE if first else "", one) for first, one in _with_first(trust.device)]
-    before = _with_first(trust.predecessor)
-    blocks += [_block("[[predecessor]]", _PREDECESSOR if first else "", one) for first, one in before]
-    blocks.append(_block("[chain]", _CHAIN, trust.chain))
-    further = _with_first(trust.further_chain)
-    blocks += [_block("[[further_chain]]", _FURTHER if first else "", one) for first, one in further]
-    blocks += [_block("[[submitter]]", _SUBMITTER if first else "", s) for first, s in _with_first(trust.submitter)]
-    blocks += [_block("[[model]]", _MODEL if first else "", model) for first, model in _with_first(trust.model)]
-    blocks += [_block("[[witness]]", _WITNESS if first else "", one) for first, one in _with_first(trust.witness)]
-    blocks.append(_block("[commands]", _COMMANDS, trust.commands))
-    blocks.append(_block("[limits]", _LIMITS, trust.limits))
+    blocks = [comments.HEAD, _block("[bench]", comments.BENCH, trust.bench)]
+    blocks += _blocks("[[log]]", comments.LOG, trust.log)
+    blocks += [] if trust.root is None else [_block("[root]", comments.ROOT, trust.root)]
+    blocks += _blocks("[[revoked]]", comments.REVOKED, trust.revoked)
+    blocks += _blocks("[[device]]", comments.DEVICE, trust.device)
+    blocks += _blocks("[[predecessor]]", comments.PREDECESSOR, trust.predecessor)
+    blocks.append(_block("[chain]", comments.CHAIN, trust.chain))
+    blocks += _blocks("[[further_chain]]", comments.FURTHER, trust.further_chain)
+    blocks += _blocks("[[submitter]]", comments.SUBMITTER, trust.submitter)
+    blocks += _blocks("[[model]]", comments.MODEL, trust.model)
+    blocks += _blocks("[[witness]]", comments.WITNESS, trust.witness)
+    blocks.append(_block("[commands]", comments.COMMANDS, trust.commands))
+    blocks.append(_block("[limits]", comments.LIMITS, trust.limits))
     return "\n".join(blocks)
 
 
@@ -231,54 +230,9 @@ def witness_table(witness: TrustedWitness) -> str:
     return _block("[[witness]]", "", witness).rstrip("\n")
 
 
-_HEAD = """\
-# What the auditor trusts. Nothing in it is secret, and nothing in it may come from the evidence that it judges:
-# keep it where the people who run the bench cannot change it.
-"""
-_BENCH = "# simulated = true would let through logs that say themselves that no real clock drove them.\n"
-_LOG = """\
-# Each log, under the only key that may sign for it. schema: hash of the tag list that its first record must name.
-# follows: the log whose records a twin's records must follow from. reads: the PLC that a gateway or reader reads.
-"""
-_ROOT = """\
-# The root key is kept offline. A log goes on under another key only from where this one has signed the change.
-"""
-_REVOKED = """\
-# Keys that others may have got hold of: what such a key signed beyond so many records of its log does not count.
-"""
-_DEVICE = """\
-# PLCs that sign each scan under a key of their own. A state of theirs without their signature is "stripped"; states of
-# a PLC that is not named here rest on the word of whoever read it.
-"""
-_PREDECESSOR = """\
-# Logs for which these go on, up to where they are trusted: the first record of the successor must say the same, and the
-# operator before must have signed it.
-"""
-_CHAIN = """\
-# The chain that anchors are on, by its id and the hash of its first block; the contract, by address and hash of its
-# code; and the one account whose anchors count. confirmations: blocks after which an anchor counts, its own included.
-"""
-_FURTHER = (
-    "# Chains that all logs are anchored on as well. What one of them shows to be false counts as on the first.\n"
-)
-_SUBMITTER = "# Accounts that anchor in the place of the one above, whose key was stolen: each a log, from a size on.\n"
-_MODEL = "# Models that a twin may run: SHA-256 of the source, and of the parameters.\n"
-_WITNESS = """\
-# Witnesses: they cosign what they have seen of the logs. What more than half of them cosigned counts as witnessed.
-"""
-_COMMANDS = """\
-# Set-points, modes and manual outputs: a change without a command in the operator's log is "unexplained".
-# momentary: those that the PLC takes back by itself, as a push button.
-"""
-_LIMITS = """\
-# heartbeat_s: a log that is silent for longer is "silent", s. twin_lag: records that a twin may be behind. missed:
-# share of scans that a reader may have missed by its own word. Two readers of a PLC without a scan counter may be
-# skew_s apart in time, and deadband apart in value, as a share of the tag's range.
-"""
-
-
-def _with_first(items: tuple[Section, ...]) -> Iterator[tuple[bool, Section]]:
-    return ((position == 0, item) for position, item in enumerate(items))
+def _blocks(header: str, comment: str, sections: Sequence[Section]) -> list[str]:
+    """Tables of one kind, the first of them under the comment."""
+    return [_block(header, "" if place else comment, one) for place, one in enumerate(sections)]
 
 
 def _block(header: str, comment: str, section: Section) -> str:
