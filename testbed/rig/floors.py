@@ -1,7 +1,8 @@
 """How long a log must be, by what others know of it: its writer signs nothing below, or it would fork its own log.
 
 Whoever puts an older copy of a log back takes records away that were signed, anchored or seen. What says so stands with
-others: the journal of anchors, and the logs that keep its checkpoints. Only what the log's own key signed counts.
+others: the journal of anchors, witnesses, and the logs that keep its checkpoints. Only what the log's own key signed
+counts.
 """
 
 from collections.abc import Iterator, Sequence
@@ -19,9 +20,12 @@ from testbed.record.entry import decode_entry
 from testbed.rig.bench import Bench
 from testbed.rig.paths import Paths
 from testbed.store.sqlite import LogStore
+from testbed.witness.memory import origin_hash
 
 _TAIL = 1 << 20
 """Bytes of the journal's end that are looked through first. A round anchors every log that grew, so it is there."""
+_NOTE = 1 << 20
+"""Bytes of a cosigned checkpoint that are read; it has a few hundred."""
 _MOST = 4096
 """Records of another log that are looked through, from its end. It keeps a checkpoint with each commit."""
 
@@ -70,6 +74,10 @@ def floors_of(bench: Bench, role: str, keys: CheckpointKeys) -> Iterator[Floor]:
         holders.append(bench.twin.name)
     if role == bench.operator.name:
         holders.append(bench.gateway.name)
+    for witness in bench.witnesses:
+        cosigned = _cosigned(bench, witness.name, keys)
+        if cosigned is not None:
+            yield cosigned
     for holder in holders:
         kept = _kept(bench, holder, keys)
         if kept is not None:
@@ -111,6 +119,17 @@ def _newest_anchor(lines: Sequence[bytes], keys: CheckpointKeys) -> Floor | None
             return Floor(signed, f"the journal anchors{block}")
         block = ""
     return None
+
+
+def _cosigned(bench: Bench, witness: str, keys: CheckpointKeys) -> Floor | None:
+    """The newest checkpoint that a witness cosigned, where its folder stands beside the logs."""
+    path = Paths(bench.data).role_folder(witness) / origin_hash(keys.name) / "checkpoint"
+    try:
+        with path.open("rb") as file:
+            signed = _opened(file.read(_NOTE), keys)
+    except OSError:
+        return None
+    return None if signed is None else Floor(signed, f"{bench.origin(witness)} cosigned")
 
 
 def _kept(bench: Bench, holder: str, keys: CheckpointKeys) -> Floor | None:

@@ -82,7 +82,7 @@ def test_an_older_copy_of_a_log_is_not_continued(bench: Bench, grown: tuple[Path
 
 
 def test_what_another_log_keeps_is_known_without_a_journal(bench: Bench, grown: tuple[Path, Path]) -> None:
-    put_back(bench, grown, "gateway", "anchor", "receipts")
+    put_back(bench, grown, "gateway", "anchor", "receipts", "witness")
     with pytest.raises(StoreError, match="of water-cell/twin keeps size"), opened(bench, "gateway"):
         pass
     # The reader's log has nobody who says so then.
@@ -93,7 +93,7 @@ def test_what_another_log_keeps_is_known_without_a_journal(bench: Bench, grown: 
 
 def test_a_whole_backup_knows_of_nothing_and_goes_on(bench: Bench, grown: tuple[Path, Path]) -> None:
     """What came after it, witnesses and a chain of others know."""
-    put_back(bench, grown, *bench.logs, "anchor", "chain")
+    put_back(bench, grown, *bench.logs, "anchor", "chain", "witness")
     for role in bench.logs:
         with opened(bench, role):
             pass
@@ -128,7 +128,20 @@ def test_each_of_those_who_know_is_asked(bench: Bench) -> None:
     floors = {role: list(floors_of(bench, role, log_keys(bench, role))) for role in bench.logs}
     known = {role: [(one.checkpoint.size, one.known.split()[0]) for one in found] for role, found in floors.items()}
     for role in ("gateway", "operator"):
-        assert [who for _, who in known[role]] == ["the", "record"]
+        assert [who for _, who in known[role]] == ["the", "water-cell/witness", "record"]
     for role in ("reader", "twin", "receipts"):
-        assert [who for _, who in known[role]] == ["the"]
+        assert [who for _, who in known[role]] == ["the", "water-cell/witness"]
     assert all(size <= size_of(bench, role) for role, found in known.items() for size, _ in found)
+
+
+def test_what_a_witness_cosigned_is_known_where_nothing_else_is(bench: Bench, grown: tuple[Path, Path]) -> None:
+    put_back(bench, grown, *bench.logs, "anchor", "chain")
+    for role in ("gateway", "reader", "twin", "receipts"):  # the operator's has not grown
+        with pytest.raises(StoreError, match="water-cell/witness cosigned size"), opened(bench, role):
+            pass
+    # What stands there and the log's key never signed says nothing.
+    for kept in Paths(bench.data).role_folder("witness").glob("*/checkpoint"):
+        kept.write_bytes(kept.read_bytes().replace(b"\n", b"\n9", 1))
+    for role in bench.logs:
+        with opened(bench, role):
+            pass
