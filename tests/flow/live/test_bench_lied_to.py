@@ -54,13 +54,13 @@ async def test_a_lie_on_the_wire_and_a_stranger_are_seen_and_the_operator_is_not
     finally:
         await asyncio.to_thread(up.clean_up)
         await wire.close()
-    assert report["verdict"] == "INCONCLUSIVE"
+    assert report["verdict"] == "FALSIFIED"
     found = {one["what"]: f"{one['where']}: {one['detail']}" for one in report["findings"]}
     assert len(found) == len(report["findings"])
-    assert sorted(found) == ["disagreed", "unexplained"], found
-    assert "of water-cell/gateway and record" in found["disagreed"]
-    assert "of water-cell/reader" in found["disagreed"]
-    assert "the one has tank1.level = " in found["disagreed"]
+    # The PLC signs its scans: the gateway's log shows by itself what was changed on the way to it.
+    assert sorted(found) == ["altered", "unexplained"], found
+    assert "of water-cell/gateway: " in found["altered"]
+    assert "states; of the first: cell signed tank1.level = " in found["altered"]
     assert "control.level_setpoint went from 1.25 m to 0.75 m" in found["unexplained"]
     assert "more such change" not in found["unexplained"]
 
