@@ -53,7 +53,13 @@ def check_twin(trust: Trust, twin: CheckedLog, source: CheckedLog, make_model: M
     if not source.leaves:
         return Replayed()  # nothing is known of it, which is a finding of its own
     outcome = replay(twin, source, approved)
-    outcome.findings += check_lag(twin, source, outcome.consumed, trust.twin_lag)
+    # Where the record that holds tag list or parameters is a finding, that speaks for what cannot be run again.
+    said = {parameters_hash(encoded) for encoded in _events(twin, PARAMETERS)}
+    told = said & {known.parameters for known in trust.models}
+    if (tags is None and not _is_whole(source)) or (not told and not _is_whole(twin)):
+        outcome.findings = [one for one in outcome.findings if one.what is not What.MISSING]
+    if outcome.ends:
+        outcome.findings += check_lag(twin, source, outcome.consumed, trust.twin_lag)
     return outcome
 
 

@@ -27,10 +27,14 @@ class ApprovedModel:
 
 @dataclass(slots=True)
 class Replayed:
-    """What replay found: records that were run again, source entries that they consumed, and findings."""
+    """What replay found: records that were run again, source entries that they consumed, and findings.
+
+    ends: nothing is lost behind the newest twin record, so that one says how far the twin is.
+    """
 
     records: int = 0
     consumed: int = 0
+    ends: bool = True
     findings: list[Finding] = field(default_factory=list)
 
 
@@ -49,7 +53,7 @@ def replay(
     kept = KeptCheckpoints(twin, source, Layer.TWIN)
     previous: TwinRecord | None = None
     corrected: Floats | None = None
-    begun, last_index = False, -1
+    begun, last_index, newest = False, -1, -1
     diverged: list[int] = []
     unapproved: list[int] = []
     unknown: list[int] = []
@@ -65,7 +69,7 @@ def replay(
             continue
         result.findings += _check_order(twin, source, index, body, result.consumed if not begun or previous else None)
         if body.inputs:
-            result.consumed = body.inputs[-1].index + 1
+            result.consumed, newest = body.inputs[-1].index + 1, index
         result.findings += _check_inputs(twin, source, kept, index, body)
         pair = (body.model, body.parameters)
         known = approved.get(pair)
@@ -88,6 +92,7 @@ def replay(
         detail = "their approved model, its parameters or the tag list is not to be had: they cannot be run again"
         result.findings.append(Finding(What.MISSING, Layer.TWIN, where, detail, Verdict.INCONCLUSIVE, twin.origin))
     result.findings += kept.rolled_back()
+    result.ends = twin.has_all(newest + 1, twin.size)
     return result
 
 
