@@ -1,7 +1,10 @@
 """What logs say of one another: a twin of its source, readers of each other and of commands, receipts of the chain."""
 
 import hashlib
-from collections.abc import Callable, Iterable, Mapping, Sequence
+        if log.origin not in broken:
+            findings += check_beacons(log, trust.chain, known, seen.height if seen is not None else None)
+            if log.trusted.reads is not None:
+                findings += _check_dates(trust, log, chain)
 from dataclasses import dataclass, field
 from itertools import combinations
 from types import MappingProxyType
@@ -131,9 +134,16 @@ def _unreadable(log: CheckedLog) -> Finding:
 
 
 def check_blocks(
-    trust: Trust, evidence: Evidence, logs: Mapping[str, CheckedLog], chain: CheckedChain
+    trust: Trust,
+    evidence: Evidence,
+    logs: Mapping[str, CheckedLog],
+    chain: CheckedChain,
+    broken: Collection[str],
 ) -> list[Finding]:
-    """What receipts and beacons say of blocks. Where chain or journal are a finding, that speaks for what follows."""
+    """What receipts and beacons say of blocks. Where chain or journal are a finding, that speaks for what follows.
+
+    broken: origins of logs that were forked or cut back: what is false in their beacons is not the chain's.
+    """
     findings: list[Finding] = []
     known = {number: set(hashes) for number, hashes in chain.hashes.items()}
     for number, header in evidence.chain.blocks.items() if evidence.chain is not None else ():
@@ -148,9 +158,14 @@ def check_blocks(
             for one in proved:
                 known.setdefault(one.height, set()).add(one.block_hash)
     for log in logs.values():
+<<<<<<< HEAD
         findings += check_beacons(log, trust.chain, known, seen.height if seen is not None else None)
         if log.trusted.reads is not None:
             findings += _check_dates(trust, log, chain)
+=======
+        if log.origin not in broken:
+            findings += check_beacons(log, trust.chain, known, seen.height if seen is not None else None)
+>>>>>>> 31a16cb (verify: a forked log is one finding, and what is out of order in a twin costs nobody else)
     return findings
 
 

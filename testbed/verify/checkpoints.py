@@ -153,11 +153,18 @@ def check_growth(origin: str, leaves: Packed, signed: Sequence[Signed], anchored
         held = max((size for size in agreed if size < first.checkpoint.size), default=0)
         detail = (
             f"its key signed root {first.checkpoint.root.hex()} and, over other records, a log whose root at this size"
-            f" is {roots[first.checkpoint.size].hex()}; the records differ from index {held} on at the earliest"
+            f" is {roots[first.checkpoint.size].hex()}; the first other record is one of {_range(held, first)}"
             f" ({len(forked)} signed checkpoint(s) in all lie off the log)"
         )
         findings.append(Finding(What.FORKED, Layer.LOG, first.where, detail, origin=origin))
     return Growth(agreed, tuple(forked), tuple(findings))
+
+
+def _range(held: int, forked: Signed) -> str:
+    last = forked.checkpoint.size - 1
+    if held == last:
+        return f"records {held} to {last}, which is one"
+    return f"records {held} to {last}: a range between two signed sizes, which no copy narrows"
 
 
 def check_length(origin: str, stored: int, anchored: Sequence[Anchored]) -> list[Finding]:

@@ -184,7 +184,6 @@ def _check_log(
     length = max(own, min(claimed, len(stored)))
     short = check_length(log.origin, length, anchored) or cut_off(log.origin, length, kept.signed)
     log.findings += short
-    log.findings += check_stored(log.origin, claims, own_signed, length)
     # An anchored checkpoint beyond the log's own says that the log was cut off; its records are not to be had.
     within = [one for one in signed if one.checkpoint.size <= length] or signed
     head = max(within, key=lambda one: one.checkpoint.size).checkpoint
@@ -206,6 +205,9 @@ def _check_log(
     growth = check_growth(log.origin, leaves, signed, anchored)
     if published is not None and evidence.tiles is not None and not any(one.published for one in growth.forked):
         log.findings += check_tiles(log.origin, leaves, min(published, len(leaves)), evidence.tiles)
+    if not growth.forked:
+        # Whoever signed the log anew made other checkpoints with it.
+        log.findings += check_stored(log.origin, claims, own_signed, length)
     log.agreed = growth.agreed
     log.findings += growth.findings
     # A checkpoint that a witness keeps, and that lies on the log's tree, was stored as well.
@@ -267,6 +269,10 @@ def _lost(origin: str, leaves: Packed, signed: Sequence[Signed], stored: Packed)
     """The finding for leaves that no copy has: as narrow as the signed checkpoints make it."""
     unknown = list(leaves.unknown())
     first, last = unknown[0], unknown[-1]
+    if first >= len(stored):
+        where = f"records {first} to {last} of {origin}" if last > first else f"record {first} of {origin}"
+        detail = "the log's key signed for it, and neither store nor tiles nor any mirror holds it"
+        return Finding(What.DELETED, Layer.STORE, where, detail, origin=origin, index=first)
     roots = prefix_roots(stored, {one.checkpoint.size for one in signed})
     failing = [one.checkpoint.size for one in signed if roots.get(one.checkpoint.size) != one.checkpoint.root]
     above = min((size for size in failing if size > first), default=last + 1)

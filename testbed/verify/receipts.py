@@ -132,6 +132,10 @@ def _against_journal(
     index: int, place: int, proven: ProvenReceipt, accepted: Accepted, *, settled: bool
 ) -> list[tuple[What, Layer, int, str]]:
     if place >= len(accepted):
+        block_hash = proven.block_hash
+        if any(mined.block_hash == block_hash and one.origin == proven.origin for mined, one in accepted):
+            said = f"the journal has this anchor once, and {len(accepted)} in all"
+            return [(What.SUBSTITUTED, Layer.ANCHOR, index, said)]
         if not settled:
             return []
         said = f"the journal has {len(accepted)} anchors only: it was cut off, and this one is proved"

@@ -252,7 +252,8 @@ def check_records(
         by_place += _undecoded(origin, records)
     by_place += misnumbered
     findings += [finding for _, finding in sorted(by_place, key=lambda one: one[0])]
-    return records, in_runs(findings)
+    gone = [one for one in findings if one.what is What.MISSING]
+    return records, [*in_runs(one for one in findings if one.what is not What.MISSING), *gone]
 
 
 def _opens(fault: Fault | None) -> bool:

@@ -1,5 +1,6 @@
 """Findings on neighbours: of three and more in a row, of which the same is said, one finding names first and last."""
 
+import re
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import replace
 from typing import TypeVar
@@ -9,6 +10,7 @@ from testbed.core.finding import Finding
 _LEAST = 3
 """So many in a row are one finding. Two are named each by itself: such as records that changed places."""
 
+_SPAN = re.compile(r"records \d+ to (\d+) of ")
 T = TypeVar("T")
 
 
@@ -30,6 +32,12 @@ def in_runs(findings: Iterable[Finding]) -> list[Finding]:
         alike.setdefault((one.what, one.layer, one.verdict, one.detail), []).append(one)
     folded = [_as_one(run) for group in alike.values() for run in runs(sorted(group, key=_index), _index)]
     return sorted(folded, key=lambda one: (_index(one), one.what.value))
+
+
+def last_of(finding: Finding) -> int | None:
+    """Index of the last record that a finding is on, None where it is on none."""
+    named = _SPAN.match(finding.where)
+    return finding.index if named is None or finding.index is None else int(named[1])
 
 
 def _as_one(run: Sequence[Finding]) -> Finding:

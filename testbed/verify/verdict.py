@@ -11,6 +11,7 @@ from testbed.verify.across import ModelMaker, check_blocks, check_devices, check
 from testbed.verify.chain import CheckedChain, check_chain
 from testbed.verify.device import CheckedDevice
 from testbed.verify.evidence import Evidence, LogEvidence
+from testbed.verify.folding import bodies_in_runs, fold
 from testbed.verify.further import FurtherStanding, anchored_there, check_further, standings_of
 from testbed.verify.log import CheckedLog, check_log
 from testbed.verify.noted import Noted
@@ -135,8 +136,8 @@ def _check(trust: Trust, evidence: Evidence, make_model: ModelMaker, work: Work)
             replayed += outcome.records
             findings += outcome.findings
     findings += check_successors(trust, logs)
-    findings += check_blocks(trust, evidence, logs, chain)
     broken = {one.origin for one in findings if one.what in (What.FORKED, What.ROLLED_BACK)}
+    findings += check_blocks(trust, evidence, logs, chain, broken)
     devices = check_devices(trust, logs.values())
     findings += [one for device in devices.values() for one in device.findings]
     whole = [log for log in logs.values() if log.origin not in broken]
@@ -153,8 +154,8 @@ def _check(trust: Trust, evidence: Evidence, make_model: ModelMaker, work: Work)
     needed = {*readers, LogRole.TWIN}
     findings += [_unanchored(one) for one in standings if one.confirmed == 0 and one.role in needed]
     graves = graves_of(logs.values(), {one.origin: one.confirmed for one in standings})
-    erasures = explain_erased(_fold(findings), logs, graves)
-    folded = erasures.findings
+    erasures = explain_erased(fold(findings), logs, graves)
+    folded = bodies_in_runs(erasures.findings)
     standings = tuple(replace(one, erased=erasures.erased.get(one.origin, 0)) for one in standings)
     report = Report(
         verdict=_verdict(folded),
@@ -210,25 +211,6 @@ def _before(log: CheckedLog) -> tuple[str, int] | None:
 def _unanchored(standing: Standing) -> Finding:
     detail = "no confirmed anchor covers any of its records yet"
     return Finding(What.UNANCHORED, Layer.ANCHOR, standing.origin, detail, Verdict.INCONCLUSIVE, standing.origin)
-
-
-def _fold(findings: Sequence[Finding]) -> list[Finding]:
-    """Drop what only repeats another finding.
-
-    An unanchored log whose anchors are found false or missing already; a fork that a twin or a witness, or both, show
-    to the very record.
-    """
-    explained = {What.SUBSTITUTED, What.REWRITTEN, What.UNREACHABLE, What.BEHIND, What.FORKED, What.ROLLED_BACK}
-    anchors = any(one.what in explained or (one.what is What.UNANCHORED and not one.origin) for one in findings)
-    exact = {one.origin for one in findings if one.what is What.FORKED and one.index is not None}
-    first = {(one.origin, one.index): one for one in reversed(findings) if one.what is What.FORKED}
-    return [
-        one
-        for one in findings
-        if not (one.what is What.FORKED and one.index is not None and first[one.origin, one.index] is not one)
-        and not (one.what is What.UNANCHORED and one.origin and anchors)
-        and not (one.what is What.FORKED and one.index is None and one.origin in exact)
-    ]
 
 
 def _verdict(findings: Sequence[Finding]) -> Verdict:

@@ -5,14 +5,14 @@ from dataclasses import dataclass
 from functools import cached_property
 from random import Random
 
-from testbed.core.bodies import Body, Peer, TwinRecord
+from testbed.core.bodies import Body, Peer, State, TwinRecord
 from testbed.core.entry import Entry, Kind, Row
 from testbed.keys.checkpoint import parse_checkpoint
 from testbed.merkle.tree import leaf_hash
 from testbed.record.bodies import decode_body
 from testbed.record.entry import decode_entry
 from testbed.verify.evidence import LogEvidence
-from tests.deep.mutations.ground import GATEWAY, TWIN, Ground
+from tests.deep.mutations.ground import GATEWAY, READER, TWIN, Ground
 
 
 @dataclass(frozen=True, slots=True)
@@ -114,6 +114,19 @@ class Facts:
             if isinstance(body, TwinRecord)
             for ref in body.inputs
         }
+
+    @cached_property
+    def _scans(self) -> dict[tuple[str, int, int | None], int]:
+        return {
+            (origin, body.boot, body.scan): index
+            for origin in (GATEWAY, READER)
+            for index, body in enumerate(self[origin].bodies)
+            if isinstance(body, State)
+        }
+
+    def state_of(self, origin: str, state: State) -> int:
+        """Where a reader has the scan of this state."""
+        return self._scans[origin, state.boot, state.scan]
 
     @cached_property
     def kept(self) -> dict[str, list[tuple[str, int, int]]]:
