@@ -1,5 +1,6 @@
 """Checks a twin by running its model again: each record must follow from the one before it and its named inputs."""
 
+import itertools
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
@@ -85,9 +86,9 @@ def replay(
             skipped.append((index, disorder))
             if expected is not None and (not body.inputs or body.inputs[0].index < expected):
                 continue  # it repeats what was consumed; the next one goes on where this one did not
-            corrected = None  # from which state it should have started is not known
-        elif known is not None and (previous is not None or not begun):
-            outcome = _run(known, previous, corrected, source, found, body)
+        if known is not None and (previous is not None or not begun):
+            outcome = _run(known, previous, corrected, source, found, body, _left_out(source, body, expected))
+            corrected = None
             if outcome is not None:
                 result.records += 1
                 corrected = outcome.corrected
@@ -104,6 +105,7 @@ def replay(
         where = f"{len(unknown)} record(s) of {twin.origin}, from {unknown[0]} on"
         detail = "their approved model, its parameters or the tag list is not to be had: they cannot be run again"
         result.findings.append(Finding(What.MISSING, Layer.TWIN, where, detail, Verdict.INCONCLUSIVE, twin.origin))
+    result.findings += [] if forked else kept.forked()
     result.findings += kept.rolled_back()
     result.ends = twin.has_all(newest + 1, twin.size)
     return result
@@ -122,14 +124,23 @@ def _run(
     source: CheckedLog,
     found: Genuine,
     body: TwinRecord,
+    left_out: Sequence[State],
 ) -> _Outcome | None:
-    """One step again, from the named state and from the corrected one; None when an input is not the source's."""
+    """One step again, from the named state and from the corrected one; None when an input is not the source's.
+
+    left_out: states that it should have consumed first: it may have done so without saying it.
+    """
     inputs = _states(source, body)
     if inputs is None:
         return None
     starts = [known.model.initial(known.parameters) if previous is None else previous.state]
     if corrected is not None:
         starts.append(corrected)
+    for start in list(starts) if left_out else ():
+        reached = start
+        for one in left_out:
+            reached, _ = known.model.step(known.parameters, reached, known.readings(one))
+        starts.append(reached)
     state: Floats = ()
     for start in starts:
         again = run_again(known, start, inputs, body)
@@ -167,6 +178,15 @@ def _states(source: CheckedLog, body: TwinRecord) -> list[State] | None:
     return [one for index in named if isinstance(one := source.genuine[index].body, State)]
 
 
+def _left_out(source: CheckedLog, body: TwinRecord, expected: int | None) -> list[State]:
+    """States of the source between what was consumed last and the record's first input."""
+    first = body.inputs[0].index if body.inputs else 0
+    if expected is None or not expected < first <= source.size:
+        return []
+    between = itertools.takewhile(lambda one: one.index < first, source.of(Kind.STATE, since=expected))
+    return [one.body for one in between if isinstance(one.body, State)]
+
+
 def _disorder(source: CheckedLog, body: TwinRecord, expected: int | None) -> str:
     """Inputs follow one another without gaps, from one log, and end with the one state among them; "" where they do."""
     names = [ref.index for ref in body.inputs]
@@ -197,7 +217,7 @@ def _check_inputs(
         if ref.index < source.size and roots.forked_above(ref.index):
             forked.setdefault(ref.index, index)
             continue
-        if roots.covers(ref.index):
+        if roots.beyond_end(ref.index):
             continue  # the twin shows that the source was longer: one finding says so
         if ref.index >= source.size:
             detail = f"it names record {ref.index} of {source.origin}, which ends at size {source.size}"

@@ -127,7 +127,7 @@ def _delete(facts: Facts, rng: Random, origin: str) -> Plan:
 
 def _duplicate(facts: Facts, rng: Random, origin: str) -> Plan:
     log = facts[origin]
-    index = log.place(rng, _seen(facts, origin), 3)
+    index = log.place(rng, _seen(facts, origin) - 1, 3)
     copy = with_body(log.rows[index], log.rows[index].body or b"", rng.randbytes(16))
     rows = counted([*log.rows[: index + 1], copy, *log.rows[index + 1 :]])
     sought = []
