@@ -22,7 +22,7 @@ def fold(findings: Sequence[Finding]) -> list[Finding]:
 
 
 def bodies_in_runs(findings: Sequence[Finding]) -> list[Finding]:
-    """Bodies of neighbours that are gone, and that no tombstone explains, as one finding for each log; the others first.
+    """Bodies of neighbours that are gone, and that no tombstone explains, as one finding a run; the others come first.
 
     Records that are false are folded where they are found; a body that is gone may be one that was erased.
     """

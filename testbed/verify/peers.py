@@ -70,7 +70,7 @@ class KeptCheckpoints:
         return self._known
 
     def beyond_end(self, index: int) -> bool:
-        """Whether the only signed checkpoints over that record that are kept are beyond the end of the source, or void."""
+        """Whether the signed checkpoints over that record that are kept lie beyond the source's end, or are void."""
         longer = index < self._longest and self._longest > self._source.size
         return self._agreed_to <= index and (longer or index < self._void_to)
 

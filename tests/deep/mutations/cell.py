@@ -4,7 +4,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, replace
 from random import Random
 
-from testbed.chain.steps import Step
+from testbed.chain.steps import Head, Step
 from testbed.core.entry import Row
 from testbed.verify.evidence import ChainEvidence, Evidence, LogEvidence
 from tests.deep.mutations.expected import Expected
@@ -23,6 +23,7 @@ class Draft:
         self.ground = ground
         self.logs: dict[str, LogEvidence] = dict(ground.evidence.logs)
         self.journal: tuple[Step, ...] = ground.evidence.journal
+        self.journal_head: Head | None = ground.evidence.journal_head
         self.journal_problem = ground.evidence.journal_problem
         self.chain: ChainEvidence | None = ground.evidence.chain
         self._rows: dict[str, list[Row]] = {}
@@ -60,7 +61,7 @@ class Draft:
             self.ground.evidence,
             logs=logs,
             journal=() if lost else self.journal,
-            journal_head=None if lost else self.ground.evidence.journal_head,
+            journal_head=None if lost else self.journal_head,
             journal_problem=self.journal_problem,
             chain=self.chain,
         )

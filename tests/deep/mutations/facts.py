@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from functools import cached_property
 from random import Random
 
+from testbed.chain.steps import encode_line
 from testbed.core.bodies import Body, Peer, State, TwinRecord
 from testbed.core.entry import Entry, Kind, Row
 from testbed.keys.checkpoint import parse_checkpoint
@@ -98,6 +99,17 @@ class Facts:
 
     def __getitem__(self, origin: str) -> LogFacts:
         return self.logs[origin]
+
+    @cached_property
+    def journal(self) -> tuple[bytes, ...]:
+        """Lines of the journal: its head, then two a step."""
+        evidence = self.ground.evidence
+        if evidence.journal_head is None:
+            raise AssertionError("an honest bench has a journal")
+        lines = [encode_line(evidence.journal_head)]
+        for step in evidence.journal:
+            lines += [encode_line(step.intent), *([encode_line(step.mined)] if step.mined is not None else [])]
+        return tuple(lines)
 
     @cached_property
     def consumed(self) -> int:
