@@ -1,10 +1,7 @@
 """What logs say of one another: a twin of its source, readers of each other and of commands, receipts of the chain."""
 
 import hashlib
-        if log.origin not in broken:
-            findings += check_beacons(log, trust.chain, known, seen.height if seen is not None else None)
-            if log.trusted.reads is not None:
-                findings += _check_dates(trust, log, chain)
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from itertools import combinations
 from types import MappingProxyType
@@ -158,14 +155,10 @@ def check_blocks(
             for one in proved:
                 known.setdefault(one.height, set()).add(one.block_hash)
     for log in logs.values():
-<<<<<<< HEAD
-        findings += check_beacons(log, trust.chain, known, seen.height if seen is not None else None)
-        if log.trusted.reads is not None:
-            findings += _check_dates(trust, log, chain)
-=======
         if log.origin not in broken:
             findings += check_beacons(log, trust.chain, known, seen.height if seen is not None else None)
->>>>>>> 31a16cb (verify: a forked log is one finding, and what is out of order in a twin costs nobody else)
+            if log.trusted.reads is not None:
+                findings += _check_dates(trust, log, chain)
     return findings
 
 

@@ -1,6 +1,6 @@
 """Folding: what only follows from another finding is not one of its own."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 
 from testbed.core.finding import Finding, Layer, What
 from testbed.verify.runs import in_runs, last_of
@@ -42,9 +42,7 @@ class _Followers:
     def __init__(self, findings: Sequence[Finding]) -> None:
         self._forked = {one.origin for one in findings if one.what is What.FORKED}
         self._exactly = {one.origin for one in findings if one.what is What.FORKED and one.index is not None}
-        self._spans = {
-            one: (one.index, last_of(one) or 0) for one in findings if one.what is What.FORKED and one.index is not None
-        }
+        self._shown = _within_others(one for one in findings if one.what is What.FORKED and one.index is not None)
         cut_back = {one.origin for one in findings if one.what is What.ROLLED_BACK and one.layer is Layer.LOG}
         self._broken = self._forked | cut_back
         self._anchors = any(
@@ -61,18 +59,7 @@ class _Followers:
 
     def _again(self, one: Finding) -> bool:
         """Records that are shown to be others already: a twin and a witness may both show it."""
-        if one not in self._spans:
-            return False
-        first, last = self._spans[one]
-        others = ((other, span) for other, span in self._spans.items() if other.origin == one.origin)
-        for other, span in others:
-            if other is one:
-                continue
-            if span == (first, last):
-                return next(found for found, same in self._spans.items() if same == span) is not one
-            if span[0] <= first and last <= span[1]:
-                return True
-        return False
+        return id(one) in self._shown
 
     def _forked_to_the_record(self, one: Finding) -> bool:
         """A fork, or a gap in its numbers, of a log that a twin or a mirror shows to be forked to the very record."""
@@ -88,3 +75,15 @@ class _Followers:
         """A log that was made anew or cut back lacks what it would have said."""
         lacks = one.what in (What.SILENT, What.STALLED) or (one.what, one.layer) == (What.MISSING, Layer.ANCHOR)
         return lacks and one.origin in self._broken
+
+
+def _within_others(findings: Iterable[Finding]) -> set[int]:
+    """Identities of the findings whose records lie within those of another one of their log."""
+    order = [(one.origin, one.index or 0, -(last_of(one) or 0), one) for one in findings]
+    within: set[int] = set()
+    reached: dict[str, int] = {}
+    for origin, _, last, one in sorted(order, key=lambda span: span[:3]):
+        if -last <= reached.get(origin, -1):
+            within.add(id(one))
+        reached[origin] = max(-last, reached.get(origin, -1))
+    return within

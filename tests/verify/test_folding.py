@@ -1,5 +1,7 @@
 """Folding: a cause stays, what it brings about goes, and what has nothing to do with it stays as well."""
 
+from dataclasses import replace
+
 import pytest
 
 from testbed.core.finding import Finding, Layer, Verdict, What
@@ -43,3 +45,15 @@ def test_another_log_has_to_speak_for_itself() -> None:
 def test_two_causes_are_both_kept() -> None:
     both = [EXACT, one(What.ALTERED, Layer.STORE, index=3), one(What.DIVERGED, Layer.TWIN, OTHER, 4)]
     assert fold(both) == both
+
+
+def test_records_that_a_twin_and_a_witness_both_show_are_one_finding() -> None:
+    def forked(first: int, last: int, detail: str) -> Finding:
+        where = f"records {first} to {last} of {LOG}"
+        return Finding(What.FORKED, Layer.LOG, where, detail, origin=LOG, index=first)
+
+    wide, narrow, apart = forked(5, 90, "a witness"), forked(7, 40, "a twin"), forked(80, 99, "another witness")
+    assert fold([narrow, wide]) == [wide]
+    assert fold([wide, replace(wide, detail="a twin")]) == [wide]
+    assert fold([wide, apart]) == [wide, apart]
+    assert fold([EXACT, wide]) == [wide]
