@@ -43,6 +43,14 @@ class Signed:
 
 
 @dataclass(frozen=True, slots=True)
+class Shown:
+    """A signed note about a log that somebody else holds, and where."""
+
+    note: bytes
+    where: str
+
+
+@dataclass(frozen=True, slots=True)
 class Growth:
     """agreed: the anchored sizes whose root is the log's; forked: signed checkpoints that lie off its tree."""
 
@@ -112,6 +120,18 @@ def _refused(note: bytes, keys: LogKeys, error: InvalidData) -> tuple[int | None
                 open_checkpoint(note, key, keys.name)
                 return None, f"signed by the key that counts {when} size {change.first} only"
     return None, f"not signed by the key that is trusted: {error}"
+
+
+def signed_elsewhere(keys: LogKeys, shown: Sequence[Shown], notes: dict[bytes, Checkpoint]) -> list[Signed]:
+    """Those that the log's key signed; what it did not sign speaks against whoever holds it, and not here."""
+    signed: list[Signed] = []
+    for one in shown:
+        with suppress(InvalidData):
+            found = notes.get(one.note) or open_checkpoint(one.note, keys, keys.name)
+            notes[one.note] = found
+            where = f"checkpoint of {keys.name}, size {found.size}, in {one.where}"
+            signed.append(Signed(found, where, own=False))
+    return signed
 
 
 def check_stored(origin: str, stored: Collection[int], signed: Sequence[Signed], length: int) -> list[Finding]:

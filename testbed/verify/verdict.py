@@ -7,7 +7,8 @@ from testbed.core.bodies import Genesis, State
 from testbed.core.entry import Kind
 from testbed.core.errors import LogChanged
 from testbed.core.finding import Finding, Layer, Verdict, What
-from testbed.verify.across import ModelMaker, check_blocks, check_devices, check_readers, check_twin
+from testbed.verify.across import ModelMaker, check_devices, check_readers, check_twin
+from testbed.verify.blocks import check_blocks
 from testbed.verify.chain import CheckedChain, check_chain
 from testbed.verify.device import CheckedDevice
 from testbed.verify.evidence import Evidence, LogEvidence
@@ -15,6 +16,7 @@ from testbed.verify.folding import bodies_in_runs, fold
 from testbed.verify.further import FurtherStanding, anchored_there, check_further, standings_of
 from testbed.verify.log import CheckedLog, check_log
 from testbed.verify.noted import Noted
+from testbed.verify.receipted import receipted
 from testbed.verify.silence import check_silence
 from testbed.verify.successors import check_successors
 from testbed.verify.tombstones import explain_erased, graves_of
@@ -113,14 +115,18 @@ def _check(trust: Trust, evidence: Evidence, make_model: ModelMaker, work: Work)
     findings = [*chain.findings, *found_further]
     agreed: dict[str, tuple[int, ...]] = {}
     logs: dict[str, CheckedLog] = {}
-    # Twins first: what a twin noted of its source is a mirror of the source's leaf hashes.
-    for trusted in sorted(trust.logs, key=lambda log: log.role is not LogRole.TWIN):
+    # Receipts first, which hold checkpoints of all others; then twins: what one noted of its source is a mirror of the
+    # source's leaf hashes.
+    order = {LogRole.RECEIPTS: 0, LogRole.TWIN: 1}
+    for trusted in sorted(trust.logs, key=lambda log: order.get(log.role, 2)):
         found = evidence.logs.get(trusted.origin, LogEvidence(trusted.origin, problem="there is no such log"))
         mirror = Noted(list(logs.values()), trusted.origin)
         first = chain.anchored.get(trusted.origin, [])
         anchored = [*first, *anchored_there(further, trusted.origin)]
         revoked = [one for one in trust.revoked if one.key.name == trusted.origin]
-        log = check_log(trusted, trust.simulated, found, anchored, mirror, work, trust.root, revoked)
+        receipts = [log for log in logs.values() if log.trusted.role is LogRole.RECEIPTS]
+        shown = receipted(receipts, trusted.origin, {one.note for one in anchored})
+        log = check_log(trusted, trust.simulated, found, anchored, mirror, work, trust.root, revoked, shown)
         logs[trusted.origin] = log
         # What is proved rests on the first chain; the others bear witness against a log, and are listed beside it.
         agreed[log.origin], sizes = log.agreed, {one.size for one in first}
@@ -137,7 +143,8 @@ def _check(trust: Trust, evidence: Evidence, make_model: ModelMaker, work: Work)
             findings += outcome.findings
     findings += check_successors(trust, logs)
     broken = {one.origin for one in findings if one.what in (What.FORKED, What.ROLLED_BACK)}
-    findings += check_blocks(trust, evidence, logs, chain, broken)
+    blocks = check_blocks(trust, evidence, logs, chain, broken)
+    findings = [one for one in findings if one not in blocks.explained] + blocks.findings
     devices = check_devices(trust, logs.values())
     findings += [one for device in devices.values() for one in device.findings]
     whole = [log for log in logs.values() if log.origin not in broken]
