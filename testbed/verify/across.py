@@ -1,4 +1,4 @@
-"""What logs say of one another: a twin of its source, readers of each other and of commands, receipts of the chain."""
+"""What logs say of one another: a twin of its source, readers of each other and of commands."""
 
 import hashlib
 from collections.abc import Callable, Iterable, Mapping, Sequence
@@ -6,22 +6,17 @@ from dataclasses import dataclass, field
 from itertools import combinations
 from types import MappingProxyType
 
-from testbed.core.bodies import CONFIGURATION, PARAMETERS, Beacon, Event, State
+from testbed.core.bodies import CONFIGURATION, PARAMETERS, Event, State
 from testbed.core.entry import Kind
 from testbed.core.finding import Finding, Layer, Verdict, What
 from testbed.core.tags import Tag
 from testbed.record.schema import decode_tags, parameters_hash
-from testbed.verify.beacons import check_beacons
-from testbed.verify.chain import CheckedChain
 from testbed.verify.commands import check_commands
-from testbed.verify.dated import check_dates
 from testbed.verify.device import CheckedDevice, DeviceView, check_device
 from testbed.verify.dropped import take_dropped
-from testbed.verify.evidence import Evidence
 from testbed.verify.log import CheckedLog
 from testbed.verify.presence import check_presence
 from testbed.verify.readers import check_agreement, check_overload
-from testbed.verify.receipts import check_receipts
 from testbed.verify.replay import ApprovedModel, Replayed, check_lag, replay
 from testbed.verify.sides import side_of
 from testbed.verify.trust import LogRole, Trust
@@ -53,7 +48,13 @@ def check_twin(trust: Trust, twin: CheckedLog, source: CheckedLog, make_model: M
     if not source.leaves:
         return Replayed()  # nothing is known of it, which is a finding of its own
     outcome = replay(twin, source, approved)
-    outcome.findings += check_lag(twin, source, outcome.consumed, trust.twin_lag)
+    # Where the record that holds tag list or parameters is a finding, that speaks for what cannot be run again.
+    said = {parameters_hash(encoded) for encoded in _events(twin, PARAMETERS)}
+    told = said & {known.parameters for known in trust.models}
+    if (tags is None and not _is_whole(source)) or (not told and not _is_whole(twin)):
+        outcome.findings = [one for one in outcome.findings if one.what is not What.MISSING]
+    if outcome.ends:
+        outcome.findings += check_lag(twin, source, outcome.consumed, trust.twin_lag)
     return outcome
 
 
@@ -122,37 +123,6 @@ def _is_whole(log: CheckedLog) -> bool:
 def _unreadable(log: CheckedLog) -> Finding:
     detail = "it does not hold the tag list that it says it has: what its values mean, and so its part, is not checked"
     return Finding(What.MISSING, Layer.GATEWAY, log.origin, detail, Verdict.INCONCLUSIVE, log.origin)
-
-
-def check_blocks(
-    trust: Trust, evidence: Evidence, logs: Mapping[str, CheckedLog], chain: CheckedChain
-) -> list[Finding]:
-    """What receipts and beacons say of blocks. Where chain or journal are a finding, that speaks for what follows."""
-    findings: list[Finding] = []
-    known = {number: set(hashes) for number, hashes in chain.hashes.items()}
-    for number, header in evidence.chain.blocks.items() if evidence.chain is not None else ():
-        known.setdefault(number, set()).add(header.hash)
-    sound = all(one.what not in (What.REWRITTEN, What.BEHIND, What.UNREACHABLE) for one in chain.findings)
-    seen = evidence.chain if sound else None
-    for log in logs.values():
-        if log.trusted.role is LogRole.RECEIPTS:
-            keys = {origin: one.keys for origin, one in logs.items()}
-            found, proved = check_receipts(log, trust.chain, keys, chain.accepted, seen, settled=evidence.settled)
-            findings += found
-            for one in proved:
-                known.setdefault(one.height, set()).add(one.block_hash)
-    for log in logs.values():
-        findings += check_beacons(log, trust.chain, known, seen.height if seen is not None else None)
-        if log.trusted.reads is not None:
-            findings += _check_dates(trust, log, chain)
-    return findings
-
-
-def _check_dates(trust: Trust, log: CheckedLog, chain: CheckedChain) -> list[Finding]:
-    blocks = ((size, chain.held.get((log.origin, size))) for size in sorted(log.agreed))
-    anchors = [(size, mined.timestamp) for size, mined in blocks if mined is not None]
-    records = ((one.index, one.body) for one in log.of(Kind.STATE, Kind.BEACON) if isinstance(one.body, State | Beacon))
-    return check_dates(log.origin, records, chain.times, anchors, trust.agreement.skew_ns)
 
 
 def configured_tags(source: CheckedLog) -> tuple[Tag, ...] | None:

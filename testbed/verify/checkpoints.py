@@ -43,6 +43,14 @@ class Signed:
 
 
 @dataclass(frozen=True, slots=True)
+class Shown:
+    """A signed note about a log that somebody else holds, and where."""
+
+    note: bytes
+    where: str
+
+
+@dataclass(frozen=True, slots=True)
 class Growth:
     """agreed: the anchored sizes whose root is the log's; forked: signed checkpoints that lie off its tree."""
 
@@ -114,6 +122,18 @@ def _refused(note: bytes, keys: LogKeys, error: InvalidData) -> tuple[int | None
     return None, f"not signed by the key that is trusted: {error}"
 
 
+def signed_elsewhere(keys: LogKeys, shown: Sequence[Shown], notes: dict[bytes, Checkpoint]) -> list[Signed]:
+    """Those that the log's key signed; what it did not sign speaks against whoever holds it, and not here."""
+    signed: list[Signed] = []
+    for one in shown:
+        with suppress(InvalidData):
+            found = notes.get(one.note) or open_checkpoint(one.note, keys, keys.name)
+            notes[one.note] = found
+            where = f"checkpoint of {keys.name}, size {found.size}, in {one.where}"
+            signed.append(Signed(found, where, own=False))
+    return signed
+
+
 def check_stored(origin: str, stored: Collection[int], signed: Sequence[Signed], length: int) -> list[Finding]:
     """A checkpoint that was published, cosigned or anchored was stored. stored: sizes of those that the store has."""
     have = {*stored, *(one.checkpoint.size for one in signed if one.own and not one.published)}
@@ -153,11 +173,18 @@ def check_growth(origin: str, leaves: Packed, signed: Sequence[Signed], anchored
         held = max((size for size in agreed if size < first.checkpoint.size), default=0)
         detail = (
             f"its key signed root {first.checkpoint.root.hex()} and, over other records, a log whose root at this size"
-            f" is {roots[first.checkpoint.size].hex()}; the records differ from index {held} on at the earliest"
+            f" is {roots[first.checkpoint.size].hex()}; the first other record is one of {_range(held, first)}"
             f" ({len(forked)} signed checkpoint(s) in all lie off the log)"
         )
         findings.append(Finding(What.FORKED, Layer.LOG, first.where, detail, origin=origin))
     return Growth(agreed, tuple(forked), tuple(findings))
+
+
+def _range(held: int, forked: Signed) -> str:
+    last = forked.checkpoint.size - 1
+    if held == last:
+        return f"records {held} to {last}, which is one"
+    return f"records {held} to {last}: a range between two signed sizes, which no copy narrows"
 
 
 def check_length(origin: str, stored: int, anchored: Sequence[Anchored]) -> list[Finding]:

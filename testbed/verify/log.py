@@ -14,11 +14,13 @@ from testbed.merkle.packed import Packed
 from testbed.merkle.tiles import TILE_WIDTH
 from testbed.verify.checkpoints import (
     Anchored,
+    Shown,
     Signed,
     check_growth,
     check_length,
     check_stored,
     prefix_roots,
+    signed_elsewhere,
     valid_checkpoints,
 )
 from testbed.verify.copies import BlockCopy, LeafCopy
@@ -135,16 +137,17 @@ def check_log(
     work: Work = ALONE,
     root: VerifierKey | None = None,
     revoked: Sequence[Revoked] = (),
+    shown: Sequence[Shown] = (),
 ) -> CheckedLog:
     """Check one log. anchored: what the contract accepted of it; mirror: leaf hashes by index that a twin noted.
 
-    root, revoked: what the trust file says of keys that change.
+    shown: checkpoints of it that others hold; root, revoked: what the trust file says of keys that change.
     """
     log = CheckedLog(trusted)
     if not evidence.problem:
         try:
             log.keys = keys_of(trusted.key, root, revoked, evidence)
-            _check_log(log, simulated_allowed, evidence, anchored, mirror, work)
+            _check_log(log, simulated_allowed, evidence, anchored, mirror, work, shown)
             log.findings += check_changes(log.keys, root, log.genuine, log.of(Kind.EVENT))
         except StoreError as error:
             evidence = replace(evidence, problem=error.problem)
@@ -162,10 +165,12 @@ def _check_log(
     anchored: Sequence[Anchored],
     mirror: Mapping[int, bytes],
     work: Work,
+    shown: Sequence[Shown],
 ) -> None:
     signed, found = valid_checkpoints(log.keys, evidence, anchored, log.notes)
     kept = kept_of(log.keys, evidence, log.notes)
-    own_signed, signed = signed, [*signed, *kept.signed]
+    held = [*kept.signed, *signed_elsewhere(log.keys, shown, log.notes)]
+    own_signed, signed = signed, [*signed, *held]
     log.findings += [*found, *kept.damaged]
     if evidence.published is None:
         log.findings.append(_open_question(What.MISSING, Layer.LOG, log.origin, "no checkpoint file is published"))
@@ -182,9 +187,8 @@ def _check_log(
     claimed = max(claims, default=0)
     own = max((one.checkpoint.size for one in signed if one.own), default=len(stored))
     length = max(own, min(claimed, len(stored)))
-    short = check_length(log.origin, length, anchored) or cut_off(log.origin, length, kept.signed)
+    short = check_length(log.origin, length, anchored) or cut_off(log.origin, length, held)
     log.findings += short
-    log.findings += check_stored(log.origin, claims, own_signed, length)
     # An anchored checkpoint beyond the log's own says that the log was cut off; its records are not to be had.
     within = [one for one in signed if one.checkpoint.size <= length] or signed
     head = max(within, key=lambda one: one.checkpoint.size).checkpoint
@@ -206,11 +210,14 @@ def _check_log(
     growth = check_growth(log.origin, leaves, signed, anchored)
     if published is not None and evidence.tiles is not None and not any(one.published for one in growth.forked):
         log.findings += check_tiles(log.origin, leaves, min(published, len(leaves)), evidence.tiles)
+    if not growth.forked:
+        # Whoever signed the log anew made other checkpoints with it.
+        log.findings += check_stored(log.origin, claims, own_signed, length)
     log.agreed = growth.agreed
     log.findings += growth.findings
-    # A checkpoint that a witness keeps, and that lies on the log's tree, was stored as well.
+    # A checkpoint that a witness or a receipt keeps, and that lies on the log's tree, was stored as well.
     have = [*claims, *(one.checkpoint.size for one in own_signed)]
-    on_tree = [one for one in kept.signed if one not in growth.forked]
+    on_tree = [one for one in held if one not in growth.forked]
     log.findings += check_stored(log.origin, have, on_tree, length)
     if growth.forked or short:
         log.located = rewritten(log.origin, leaves, kept.signed, evidence)
@@ -267,6 +274,10 @@ def _lost(origin: str, leaves: Packed, signed: Sequence[Signed], stored: Packed)
     """The finding for leaves that no copy has: as narrow as the signed checkpoints make it."""
     unknown = list(leaves.unknown())
     first, last = unknown[0], unknown[-1]
+    if first >= len(stored):
+        where = f"records {first} to {last} of {origin}" if last > first else f"record {first} of {origin}"
+        detail = "the log's key signed for it, and neither store nor tiles nor any mirror holds it"
+        return Finding(What.DELETED, Layer.STORE, where, detail, origin=origin, index=first)
     roots = prefix_roots(stored, {one.checkpoint.size for one in signed})
     failing = [one.checkpoint.size for one in signed if roots.get(one.checkpoint.size) != one.checkpoint.root]
     above = min((size for size in failing if size > first), default=last + 1)

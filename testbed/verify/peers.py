@@ -24,9 +24,10 @@ class KeptCheckpoints:
         self._known = 0
         self._source_forked = any(one.what is What.FORKED for one in source.findings)
         self._forked: list[tuple[int, str]] = []
-        self._forked_to = 0
+        self._forked_from = self._forked_to = 0
         self._longest = source.size
         self._kept_in = ""
+        self._agreed_to = 0
 
     def take(self, index: int, body: Peer) -> tuple[int | None, list[Finding]]:
         """Take one in that stands in the holder's record `index`: its size, None where the source never signed it."""
@@ -46,25 +47,38 @@ class KeptCheckpoints:
         # What the source keeps as well was compared with its tree there.
         if (known is None or self._source_forked) and self._lies_off(checkpoint):
             self._forked.append((checkpoint.size, where))
+            held = self._agreed_to if self._agreed_to < checkpoint.size else 0
+            self._forked_from = min(self._forked_from, held) if self._forked_to else held
             self._forked_to = max(self._forked_to, checkpoint.size)
+        elif checkpoint.size <= self._reach():
+            self._agreed_to = max(self._agreed_to, checkpoint.size)
         if checkpoint.size > self._longest:
             self._longest, self._kept_in = checkpoint.size, where
         return checkpoint.size, []
 
     def _lies_off(self, checkpoint: Checkpoint) -> bool:
         """Whether the source's tree, as far as it is known, has another root at that size."""
+        reach = self._reach()
+        own = self._own
+        return own is not None and checkpoint.size <= reach and own.tree.root(checkpoint.size) != checkpoint.root
+
+    def _reach(self) -> int:
+        """How many leaves of the source's tree are known from the first one on."""
         if self._own is None:
             self._own = Packed.of(self._source.leaves)
             self._known = next(self._own.unknown(), len(self._own))
-        return checkpoint.size <= self._known and self._own.tree.root(checkpoint.size) != checkpoint.root
+        return self._known
 
-    def covers(self, index: int) -> bool:
-        """Whether a signed checkpoint over that record is kept, be it on the source's tree or not."""
-        return index < max(self._longest, self._void_to)
+    def beyond_end(self, index: int) -> bool:
+        """Whether the signed checkpoints over that record that are kept lie beyond the source's end, or are void."""
+        longer = index < self._longest and self._longest > self._source.size
+        return self._agreed_to <= index and (longer or index < self._void_to)
 
     def forked_above(self, index: int) -> bool:
-        """Whether a signed checkpoint is kept that covers `index` and lies off the source's tree."""
-        return self._forked_to > index
+        """Whether a signed checkpoint is kept that covers `index` and lies off the source's tree, and that record may
+        be what makes the difference: a checkpoint before it that lies on the tree speaks for what it covers.
+        """
+        return self._forked_from <= index < self._forked_to
 
     def forked(self) -> list[Finding]:
         """The first checkpoint that lies off the source's tree; no finding where an anchor says so as well."""

@@ -1,6 +1,6 @@
 """Checks the log of receipts: each proves by itself that the contract accepted a checkpoint, and in which block."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 
 from testbed.chain.proofs import header_fields
@@ -27,6 +27,7 @@ def check_receipts(
     keys: Mapping[str, LogKeys],
     accepted: Accepted | None,
     chain: ChainEvidence | None,
+    borne_out: Callable[[bytes], bool] = lambda _: False,
     *,
     settled: bool,
 ) -> tuple[list[Finding], list[ProvenReceipt]]:
@@ -36,7 +37,8 @@ def check_receipts(
     accepted: None where the journal could not be read, or is a finding already; chain: None where it could not be read,
     or is a finding already. Returns also what is proved. The journal may be ahead of the receipts by its newest round;
     receipts of blocks above the chain's height came while the bench was read. A round anchors each log once at most.
-    settled: the journal did not grow meanwhile, so that every receipt should stand in it.
+    borne_out: whether others name a block, by its hash. settled: the journal did not grow meanwhile, so that every
+    receipt should stand in it.
     """
     keys = {origin: LogKeys(all_.begun, all_.changes) for origin, all_ in keys.items()}
     wrong: list[tuple[What, Layer, int, str]] = []
@@ -59,9 +61,10 @@ def check_receipts(
         proved.append(proven)
         block = chain.blocks.get(proven.height) if chain is not None else None
         journal = accepted[place][0] if accepted is not None and place < len(accepted) else None
-        # Where chain and journal are of one mind, it is the receipt that is false.
+        # Where chain and journal are of one mind, and nobody else knows of that block, it is the receipt that is false.
         alone = journal is not None and block is not None and journal.block_hash == block.hash
-        if block is not None and block.hash != proven.block_hash and not alone:
+        other = block is not None and block.hash != proven.block_hash
+        if block is not None and other and not (alone and not borne_out(proven.block_hash)):
             said = f"block {block.hash.hex()} stands at height {proven.height}; its own header and proofs hold"
             wrong.append((What.REWRITTEN, Layer.CHAIN, index, said))
         elif block is not None and chain is not None and proven.height > chain.height:
@@ -132,6 +135,10 @@ def _against_journal(
     index: int, place: int, proven: ProvenReceipt, accepted: Accepted, *, settled: bool
 ) -> list[tuple[What, Layer, int, str]]:
     if place >= len(accepted):
+        block_hash = proven.block_hash
+        if any(mined.block_hash == block_hash and one.origin == proven.origin for mined, one in accepted):
+            said = f"the journal has this anchor once, and {len(accepted)} in all"
+            return [(What.SUBSTITUTED, Layer.ANCHOR, index, said)]
         if not settled:
             return []
         said = f"the journal has {len(accepted)} anchors only: it was cut off, and this one is proved"

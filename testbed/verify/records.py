@@ -16,6 +16,7 @@ from testbed.record.entry import commitment, decode_entry
 from testbed.record.heads import COMMITMENT_SIZE, HEAD_SIZE, SEQ_END, seq_part, source_part
 from testbed.store.stored_rows import StoredRows
 from testbed.verify.alignment import Alignment, Edit, aligned
+from testbed.verify.runs import in_runs
 from testbed.verify.segments import UNREADABLE, Broken, Fault, Hashed
 
 _DETAIL = {
@@ -236,7 +237,7 @@ def check_records(
     """
     # A claim may be any number; more rows than there are need no place.
     uncovered = min(claimed, len(leaves) + len(hashed)) - len(leaves)
-    alignment = aligned(leaves.followed_by(uncovered), hashed.packed())
+    alignment = aligned(leaves.followed_by(uncovered), hashed.packed(), lambda place: _opens(hashed.faults.get(place)))
     matched = _Matched(alignment, leaves, len(hashed), len(leaves) + max(0, uncovered))
     findings = [_of_edit(origin, edit) for edit in alignment.edits]
     misnumbered = [] if alignment.edits or hashed.in_place else _misnumbered(origin, matched, hashed)
@@ -251,7 +252,13 @@ def check_records(
         by_place += _undecoded(origin, records)
     by_place += misnumbered
     findings += [finding for _, finding in sorted(by_place, key=lambda one: one[0])]
-    return records, findings
+    gone = [one for one in findings if one.what is What.MISSING]
+    return records, [*in_runs(one for one in findings if one.what is not What.MISSING), *gone]
+
+
+def _opens(fault: Fault | None) -> bool:
+    """Whether a body stands under its own entry; one that is gone does not speak against it."""
+    return fault is None or fault.broken is Broken.ERASED
 
 
 def _undecoded(origin: str, records: StoredRecords) -> list[tuple[int, Finding]]:

@@ -1,5 +1,6 @@
 """Checks a twin by running its model again: each record must follow from the one before it and its named inputs."""
 
+import itertools
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
@@ -12,6 +13,7 @@ from testbed.record.bodies import encode_body
 from testbed.verify.log import CheckedLog
 from testbed.verify.peers import KeptCheckpoints
 from testbed.verify.records import Genuine
+from testbed.verify.runs import runs
 
 Floats = tuple[float, ...]
 
@@ -27,10 +29,14 @@ class ApprovedModel:
 
 @dataclass(slots=True)
 class Replayed:
-    """What replay found: records that were run again, source entries that they consumed, and findings."""
+    """What replay found: records that were run again, source entries that they consumed, and findings.
+
+    ends: nothing is lost behind the newest twin record, so that one says how far the twin is.
+    """
 
     records: int = 0
     consumed: int = 0
+    ends: bool = True
     findings: list[Finding] = field(default_factory=list)
 
 
@@ -42,14 +48,17 @@ def replay(
     approved: models by (model hash, parameters hash), None for one that is trusted and not to be had.
 
     A record whose own bytes are not genuine is a finding elsewhere already; it, and the link to the record behind it,
-    are left out here. So is the run of a record whose inputs are not the source's. A false record's successor is
-    judged by the state that the false one names and by the state that it should have had, so one lie is one finding.
+    are left out here. So is the run of a record whose inputs are not the source's, or not in order. A false record's
+    successor is judged by the state that the false one names and by the state that it should have had, and the
+    successor of one that goes back in the source by what stands before that one: so one lie is one finding.
     """
     result = Replayed()
     kept = KeptCheckpoints(twin, source, Layer.TWIN)
     previous: TwinRecord | None = None
     corrected: Floats | None = None
-    begun, last_index = False, -1
+    begun, last_index, newest = False, -1, -1
+    skipped: list[tuple[int, str]] = []
+    forked: dict[int, int] = {}
     diverged: list[int] = []
     unapproved: list[int] = []
     unknown: list[int] = []
@@ -63,31 +72,42 @@ def replay(
             result.findings += kept.take(index, body)[1]
         if not isinstance(body, TwinRecord):
             continue
-        result.findings += _check_order(twin, source, index, body, result.consumed if not begun or previous else None)
-        if body.inputs:
-            result.consumed = body.inputs[-1].index + 1
-        result.findings += _check_inputs(twin, source, kept, index, body)
+        newest = index
+        result.findings += _check_inputs(twin, source, kept, index, body, forked)
+        expected = result.consumed if not begun or previous else None
         pair = (body.model, body.parameters)
         known = approved.get(pair)
         if pair not in approved:
             unapproved.append(index)
         elif known is None:
             unknown.append(index)
-        elif previous is not None or not begun:
-            outcome = _run(known, previous, corrected, source, found, body)
+        disorder = _disorder(source, body, expected)
+        if disorder:
+            skipped.append((index, disorder))
+            if expected is not None and (not body.inputs or body.inputs[0].index < expected):
+                continue  # it repeats what was consumed; the next one goes on where this one did not
+        if known is not None and (previous is not None or not begun):
+            outcome = _run(known, previous, corrected, source, found, body, _left_out(source, body, expected))
+            corrected = None
             if outcome is not None:
                 result.records += 1
                 corrected = outcome.corrected
                 if not outcome.agrees:
                     diverged.append(index)
+        if body.inputs:
+            result.consumed = body.inputs[-1].index + 1
         previous, begun = body, True
+    result.findings += _skipped(twin, skipped)
+    result.findings += _forked(twin, source, forked)
     result.findings += _runs(twin, What.DIVERGED, diverged, _DIVERGED)
     result.findings += _runs(twin, What.UNAPPROVED, unapproved, _UNAPPROVED)
     if unknown:
         where = f"{len(unknown)} record(s) of {twin.origin}, from {unknown[0]} on"
         detail = "their approved model, its parameters or the tag list is not to be had: they cannot be run again"
         result.findings.append(Finding(What.MISSING, Layer.TWIN, where, detail, Verdict.INCONCLUSIVE, twin.origin))
+    result.findings += [] if forked else kept.forked()
     result.findings += kept.rolled_back()
+    result.ends = twin.has_all(newest + 1, twin.size)
     return result
 
 
@@ -104,14 +124,23 @@ def _run(
     source: CheckedLog,
     found: Genuine,
     body: TwinRecord,
+    left_out: Sequence[State],
 ) -> _Outcome | None:
-    """One step again, from the named state and from the corrected one; None when an input is not the source's."""
+    """One step again, from the named state and from the corrected one; None when an input is not the source's.
+
+    left_out: states that it should have consumed first: it may have done so without saying it.
+    """
     inputs = _states(source, body)
     if inputs is None:
         return None
     starts = [known.model.initial(known.parameters) if previous is None else previous.state]
     if corrected is not None:
         starts.append(corrected)
+    for start in list(starts) if left_out else ():
+        reached = start
+        for one in left_out:
+            reached, _ = known.model.step(known.parameters, reached, known.readings(one))
+        starts.append(reached)
     state: Floats = ()
     for start in starts:
         again = run_again(known, start, inputs, body)
@@ -149,49 +178,69 @@ def _states(source: CheckedLog, body: TwinRecord) -> list[State] | None:
     return [one for index in named if isinstance(one := source.genuine[index].body, State)]
 
 
-def _check_order(
-    twin: CheckedLog, source: CheckedLog, index: int, body: TwinRecord, expected: int | None
-) -> list[Finding]:
-    """Inputs follow one another without gaps, from one log, and end with the one state among them."""
+def _left_out(source: CheckedLog, body: TwinRecord, expected: int | None) -> list[State]:
+    """States of the source between what was consumed last and the record's first input."""
+    first = body.inputs[0].index if body.inputs else 0
+    if expected is None or not expected < first <= source.size:
+        return []
+    between = itertools.takewhile(lambda one: one.index < first, source.of(Kind.STATE, since=expected))
+    return [one.body for one in between if isinstance(one.body, State)]
+
+
+def _disorder(source: CheckedLog, body: TwinRecord, expected: int | None) -> str:
+    """Inputs follow one another without gaps, from one log, and end with the one state among them; "" where they do."""
     names = [ref.index for ref in body.inputs]
     first = names[0] if names else -1
     if any(ref.origin != source.origin for ref in body.inputs):
-        detail = f"it names inputs of another log than {source.origin}"
-    elif not names:
-        detail = "it names no input"
-    elif names != list(range(first, first + len(names))):
-        detail = f"its inputs {names} do not follow one another"
-    elif expected is not None and first != expected:
-        detail = f"its inputs begin at {first} of {source.origin}, and {expected} is next"
-    elif not _ends_with_its_state(source, body):
-        detail = "each state is a step: its inputs do not end with the one state among them"
-    else:
-        return []
-    return [Finding(What.SKIPPED, Layer.TWIN, _where(twin, index), detail, origin=twin.origin, index=index)]
+        return f"it names inputs of another log than {source.origin}"
+    if not names:
+        return "it names no input"
+    if names != list(range(first, first + len(names))):
+        return f"its inputs {names} do not follow one another"
+    if expected is not None and first != expected:
+        return f"its inputs begin at {first} of {source.origin}, and {expected} is next"
+    if not _ends_with_its_state(source, body):
+        return "each state is a step: its inputs do not end with the one state among them"
+    return ""
 
 
 def _check_inputs(
-    twin: CheckedLog, source: CheckedLog, roots: KeptCheckpoints, index: int, body: TwinRecord
+    twin: CheckedLog, source: CheckedLog, roots: KeptCheckpoints, index: int, body: TwinRecord, forked: dict[int, int]
 ) -> list[Finding]:
-    """Every named leaf hash is the source's; where it is not, who lied follows from the checkpoint the twin kept."""
+    """Every named leaf hash is the source's; where it is not, who lied follows from the checkpoint the twin kept.
+
+    forked: takes up by its index each record of the source that the twin shows to have been another one.
+    """
     for ref in body.inputs:
         if ref.origin != source.origin or not _differs(source, ref):
             continue
+        if ref.index < source.size and roots.forked_above(ref.index):
+            forked.setdefault(ref.index, index)
+            continue
+        if roots.beyond_end(ref.index):
+            continue  # the twin shows that the source was longer: one finding says so
         if ref.index >= source.size:
-            if roots.covers(ref.index):
-                return []  # the twin shows that the source was longer: one finding says so
             detail = f"it names record {ref.index} of {source.origin}, which ends at size {source.size}"
-            return [Finding(What.INVENTED, Layer.TWIN, _where(twin, index), detail, origin=twin.origin, index=index)]
-        if roots.forked_above(ref.index):
-            where = f"record {ref.index} of {source.origin}"
-            detail = (
-                f"record {index} of {twin.origin} names another leaf hash for it, and keeps a checkpoint over it that"
-                " the source's own key signed"
-            )
-            return [Finding(What.FORKED, Layer.LOG, where, detail, origin=source.origin, index=ref.index)]
-        detail = f"it names a leaf hash for record {ref.index} of {source.origin} that this log does not have"
+        else:
+            detail = f"it names a leaf hash for record {ref.index} of {source.origin} that this log does not have"
         return [Finding(What.INVENTED, Layer.TWIN, _where(twin, index), detail, origin=twin.origin, index=index)]
     return []
+
+
+def _forked(twin: CheckedLog, source: CheckedLog, forked: Mapping[int, int]) -> list[Finding]:
+    """Records of the source that were others when the twin read them."""
+    findings = []
+    for run in runs(sorted(forked), lambda index: index):
+        first, last = run[0], run[-1]
+        where = f"records {first} to {last}" if last > first else f"record {first}"
+        detail = (
+            f"record {forked[first]} of {twin.origin} names another leaf hash for it, and keeps a checkpoint over it"
+            " that the source's own key signed"
+        )
+        more = f"; so it is with each of these {len(run)}" if len(run) > 1 else ""
+        where = f"{where} of {source.origin}"
+        findings.append(Finding(What.FORKED, Layer.LOG, where, detail + more, origin=source.origin, index=first))
+    return findings
 
 
 def _differs(source: CheckedLog, ref: LeafRef) -> bool:
@@ -211,25 +260,48 @@ _DIVERGED = "running the model again from its named state and inputs gives anoth
 _UNAPPROVED = "the trust file has no model with its hash and parameters"
 
 
+def _skipped(twin: CheckedLog, skipped: list[tuple[int, str]]) -> list[Finding]:
+    """Twin records out of order: many one after another are one finding."""
+    ranked, rank, before = [], 0, 0
+    for index, said in skipped:
+        rank, before = rank + twin.count(before, index, Kind.TWIN), index
+        ranked.append((rank, index, said))
+    return [
+        Finding(
+            What.SKIPPED,
+            Layer.TWIN,
+            _where(twin, run[0][1]),
+            run[0][2] + _and_behind(len(run), run[-1][1]),
+            origin=twin.origin,
+            index=run[0][1],
+        )
+        for run in runs(ranked, lambda one: one[0])
+    ]
+
+
 def _runs(twin: CheckedLog, what: What, found: list[int], detail: str) -> list[Finding]:
     """Twin records that are found one after another are one finding, which names the first."""
-    runs: list[list[int]] = []
+    following: list[list[int]] = []
     for index in found:
-        if runs and not twin.count(runs[-1][-1] + 1, index, Kind.TWIN):
-            runs[-1].append(index)
+        if following and not twin.count(following[-1][-1] + 1, index, Kind.TWIN):
+            following[-1].append(index)
         else:
-            runs.append([index])
+            following.append([index])
     return [
         Finding(
             what,
             Layer.TWIN,
             _where(twin, run[0]),
-            detail + (f"; so for the {len(run) - 1} twin records behind it, up to {run[-1]}" if len(run) > 1 else ""),
+            detail + _and_behind(len(run), run[-1]),
             origin=twin.origin,
             index=run[0],
         )
-        for run in runs
+        for run in following
     ]
+
+
+def _and_behind(count: int, last: int) -> str:
+    return f"; so for the {count - 1} twin records behind it, up to {last}" if count > 1 else ""
 
 
 def _where(twin: CheckedLog, index: int) -> str:

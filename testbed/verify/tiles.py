@@ -19,6 +19,7 @@ from testbed.merkle.tiles import (
     tile_widths,
 )
 from testbed.merkle.tree import leaf_hash
+from testbed.verify.runs import runs
 
 
 def is_expected(path: str, size: int) -> bool:
@@ -85,20 +86,25 @@ def _compare(origin: str, tile: TileId, expected: bytes, data: bytes, unknown: S
     if len(data) != len(expected):
         detail = f"{len(data)} bytes, not {len(expected)}"
         return [Finding(What.ALTERED, Layer.LOG, _where(origin, tile), detail, origin=origin)]
-    findings = []
     pairs = zip(split_tile(data, tile.width), split_tile(expected, tile.width), strict=True)
+    wrong = []
     for position, (found, right) in enumerate(pairs):
         span = 8 * (tile.level or 0)
         first = (tile.n * TILE_WIDTH + position) << span
-        if found == right or bisect_left(unknown, first) < bisect_left(unknown, first + (1 << span)):
-            continue
-        index = tile.n * TILE_WIDTH + position if tile.level == 0 else None
-        where = f"{_where(origin, tile)}, position {position}"
-        if index is not None:
-            where = f"record {index} of {origin} in {_where('', tile)}, position {position}"
-        detail = f"the hash there is {found.hex()}; the signed root asks for {right.hex()}"
-        findings.append(Finding(What.ALTERED, Layer.LOG, where, detail, origin=origin, index=index))
-    return findings
+        if found != right and bisect_left(unknown, first) == bisect_left(unknown, first + (1 << span)):
+            wrong.append((position, f"the hash there is {found.hex()}; the signed root asks for {right.hex()}"))
+    return [_altered(origin, tile, run) for run in runs(wrong, lambda one: one[0])]
+
+
+def _altered(origin: str, tile: TileId, run: Sequence[tuple[int, str]]) -> Finding:
+    """One finding for positions of a tile that follow one another."""
+    (first, detail), (last, _) = run[0], run[-1]
+    positions = f"position {first}" if first == last else f"positions {first} to {last}"
+    where, index = f"{_where(origin, tile)}, {positions}", None
+    if tile.level == 0:
+        index = tile.n * TILE_WIDTH + first
+        where = f"{_records(origin, index, last - first)} in {_where('', tile)}, {positions}"
+    return Finding(What.ALTERED, Layer.LOG, where, detail + _and_more(len(run)), origin=origin, index=index)
 
 
 def _compare_bundle(origin: str, bundle: TileId, leaves: Packed, data: bytes) -> list[Finding]:
@@ -108,18 +114,27 @@ def _compare_bundle(origin: str, bundle: TileId, leaves: Packed, data: bytes) ->
         entries = decode_bundle(data, bundle.width)
     except InvalidData as error:
         return [Finding(What.ALTERED, Layer.LOG, _where(origin, bundle), str(error), origin=origin)]
+    pairs = enumerate(zip(entries, signed, strict=True), start)
+    wrong = [index for index, (entry, leaf) in pairs if leaf not in (None, leaf_hash(entry))]
     return [
         Finding(
             What.ALTERED,
             Layer.LOG,
-            f"record {index} of {origin} in {_where('', bundle)}",
-            "the published entry does not hash to the leaf that was signed",
+            f"{_records(origin, run[0], run[-1] - run[0])} in {_where('', bundle)}",
+            "the published entry does not hash to the leaf that was signed" + _and_more(len(run)),
             origin=origin,
-            index=index,
+            index=run[0],
         )
-        for index, (entry, leaf) in enumerate(zip(entries, signed, strict=True), start)
-        if leaf not in (None, leaf_hash(entry))
+        for run in runs(wrong, lambda index: index)
     ]
+
+
+def _records(origin: str, first: int, more: int) -> str:
+    return f"records {first} to {first + more} of {origin}" if more else f"record {first} of {origin}"
+
+
+def _and_more(count: int) -> str:
+    return f"; so it is with each of these {count}" if count > 1 else ""
 
 
 def _missing(origin: str, tile: TileId) -> Finding:

@@ -7,13 +7,16 @@ from testbed.core.bodies import Genesis, State
 from testbed.core.entry import Kind
 from testbed.core.errors import LogChanged
 from testbed.core.finding import Finding, Layer, Verdict, What
-from testbed.verify.across import ModelMaker, check_blocks, check_devices, check_readers, check_twin
+from testbed.verify.across import ModelMaker, check_devices, check_readers, check_twin
+from testbed.verify.blocks import check_blocks
 from testbed.verify.chain import CheckedChain, check_chain
 from testbed.verify.device import CheckedDevice
 from testbed.verify.evidence import Evidence, LogEvidence
+from testbed.verify.folding import bodies_in_runs, fold
 from testbed.verify.further import FurtherStanding, anchored_there, check_further, standings_of
 from testbed.verify.log import CheckedLog, check_log
 from testbed.verify.noted import Noted
+from testbed.verify.receipted import receipted
 from testbed.verify.silence import check_silence
 from testbed.verify.successors import check_successors
 from testbed.verify.tombstones import explain_erased, graves_of
@@ -112,14 +115,18 @@ def _check(trust: Trust, evidence: Evidence, make_model: ModelMaker, work: Work)
     findings = [*chain.findings, *found_further]
     agreed: dict[str, tuple[int, ...]] = {}
     logs: dict[str, CheckedLog] = {}
-    # Twins first: what a twin noted of its source is a mirror of the source's leaf hashes.
-    for trusted in sorted(trust.logs, key=lambda log: log.role is not LogRole.TWIN):
+    # Receipts first, which hold checkpoints of all others; then twins: what one noted of its source is a mirror of the
+    # source's leaf hashes.
+    order = {LogRole.RECEIPTS: 0, LogRole.TWIN: 1}
+    for trusted in sorted(trust.logs, key=lambda log: order.get(log.role, 2)):
         found = evidence.logs.get(trusted.origin, LogEvidence(trusted.origin, problem="there is no such log"))
         mirror = Noted(list(logs.values()), trusted.origin)
         first = chain.anchored.get(trusted.origin, [])
         anchored = [*first, *anchored_there(further, trusted.origin)]
         revoked = [one for one in trust.revoked if one.key.name == trusted.origin]
-        log = check_log(trusted, trust.simulated, found, anchored, mirror, work, trust.root, revoked)
+        receipts = [log for log in logs.values() if log.trusted.role is LogRole.RECEIPTS]
+        shown = receipted(receipts, trusted.origin, {one.note for one in anchored})
+        log = check_log(trusted, trust.simulated, found, anchored, mirror, work, trust.root, revoked, shown)
         logs[trusted.origin] = log
         # What is proved rests on the first chain; the others bear witness against a log, and are listed beside it.
         agreed[log.origin], sizes = log.agreed, {one.size for one in first}
@@ -135,8 +142,9 @@ def _check(trust: Trust, evidence: Evidence, make_model: ModelMaker, work: Work)
             replayed += outcome.records
             findings += outcome.findings
     findings += check_successors(trust, logs)
-    findings += check_blocks(trust, evidence, logs, chain)
     broken = {one.origin for one in findings if one.what in (What.FORKED, What.ROLLED_BACK)}
+    blocks = check_blocks(trust, evidence, logs, chain, broken)
+    findings = [one for one in findings if one not in blocks.explained] + blocks.findings
     devices = check_devices(trust, logs.values())
     findings += [one for device in devices.values() for one in device.findings]
     whole = [log for log in logs.values() if log.origin not in broken]
@@ -153,8 +161,8 @@ def _check(trust: Trust, evidence: Evidence, make_model: ModelMaker, work: Work)
     needed = {*readers, LogRole.TWIN}
     findings += [_unanchored(one) for one in standings if one.confirmed == 0 and one.role in needed]
     graves = graves_of(logs.values(), {one.origin: one.confirmed for one in standings})
-    erasures = explain_erased(_fold(findings), logs, graves)
-    folded = erasures.findings
+    erasures = explain_erased(fold(findings), logs, graves)
+    folded = bodies_in_runs(erasures.findings)
     standings = tuple(replace(one, erased=erasures.erased.get(one.origin, 0)) for one in standings)
     report = Report(
         verdict=_verdict(folded),
@@ -210,25 +218,6 @@ def _before(log: CheckedLog) -> tuple[str, int] | None:
 def _unanchored(standing: Standing) -> Finding:
     detail = "no confirmed anchor covers any of its records yet"
     return Finding(What.UNANCHORED, Layer.ANCHOR, standing.origin, detail, Verdict.INCONCLUSIVE, standing.origin)
-
-
-def _fold(findings: Sequence[Finding]) -> list[Finding]:
-    """Drop what only repeats another finding.
-
-    An unanchored log whose anchors are found false or missing already; a fork that a twin or a witness, or both, show
-    to the very record.
-    """
-    explained = {What.SUBSTITUTED, What.REWRITTEN, What.UNREACHABLE, What.BEHIND, What.FORKED, What.ROLLED_BACK}
-    anchors = any(one.what in explained or (one.what is What.UNANCHORED and not one.origin) for one in findings)
-    exact = {one.origin for one in findings if one.what is What.FORKED and one.index is not None}
-    first = {(one.origin, one.index): one for one in reversed(findings) if one.what is What.FORKED}
-    return [
-        one
-        for one in findings
-        if not (one.what is What.FORKED and one.index is not None and first[one.origin, one.index] is not one)
-        and not (one.what is What.UNANCHORED and one.origin and anchors)
-        and not (one.what is What.FORKED and one.index is None and one.origin in exact)
-    ]
 
 
 def _verdict(findings: Sequence[Finding]) -> Verdict:

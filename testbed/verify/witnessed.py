@@ -18,10 +18,8 @@ from testbed.merkle.packed import Packed
 from testbed.verify.checkpoints import Signed, prefix_roots
 from testbed.verify.copies import LeafCopy
 from testbed.verify.evidence import LogEvidence, MirrorEvidence
+from testbed.verify.runs import in_runs
 from testbed.verify.trust import Trust
-
-_MOST = 20
-"""Records that are named one by one where a mirror shows that a log was written anew."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -179,19 +177,11 @@ def _differing(origin: str, leaves: Packed, mirror: MirrorEvidence, size: int) -
         if leaves[index] is not None:
             indices.append(index)
         index = leaves.common(mirror.leaves, index + 1)
-    more = f"; {len(indices)} records differ in all, the last is {indices[-1]}" if len(indices) > _MOST else ""
-    return [
-        Finding(
-            What.FORKED,
-            Layer.LOG,
-            f"record {index} of {origin}",
-            f"its key signed another record here before, which {mirror.witness} saw under a checkpoint of size"
-            f" {size}{more}",
-            origin=origin,
-            index=index,
-        )
-        for index in indices[:_MOST]
-    ]
+    detail = f"its key signed another record here before, which {mirror.witness} saw under a checkpoint of size {size}"
+    return in_runs(
+        Finding(What.FORKED, Layer.LOG, f"record {index} of {origin}", detail, origin=origin, index=index)
+        for index in indices
+    )
 
 
 def _unreachable(trust: Trust, read: set[WitnessKey], evidence: Mapping[str, LogEvidence]) -> Finding:

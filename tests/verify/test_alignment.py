@@ -85,3 +85,51 @@ def test_an_empty_store_has_lost_everything() -> None:
     log = [_digest(i + 1) for i in range(4)]
     assert _named(align(log, [])) == [(What.DELETED, i) for i in range(4)]
     assert _named(align([], log)) == [(What.INSERTED, 0)] * 4
+
+
+def test_a_record_in_the_place_of_another_one_alters_that_one() -> None:
+    log = [_digest(i + 1) for i in range(40)]
+    for index, copied in ((3, 30), (30, 3), (7, 8), (8, 7), (0, 39), (39, 0)):
+        found = list(log)
+        found[index] = log[copied]
+        assert _named(align(log, found)) == [(What.ALTERED, index)]
+
+
+def test_a_run_of_records_in_the_place_of_another_run_alters_that_one() -> None:
+    log = [_digest(i + 1) for i in range(40)]
+    for start, copied in ((3, 30), (30, 3), (5, 10)):
+        found = [*log[:start], *log[copied : copied + 5], *log[start + 5 :]]
+        assert _named(align(log, found)) == [(What.ALTERED, start + i) for i in range(5)]
+
+
+@given(st.integers(0, 39), st.integers(0, 39))
+def test_a_record_that_was_moved_is_named_alone(index: int, to: int) -> None:
+    log = [_digest(i + 1) for i in range(40)]
+    found = list(log)
+    found.insert(to, found.pop(index))
+    named = {(What.REORDERED, index)} if to != index else set()
+    # To the next place, two have changed places.
+    if abs(to - index) == 1:
+        named.add((What.REORDERED, to))
+    assert set(_named(align(log, found))) == named
+
+
+@given(st.integers(0, 39), st.integers(0, 40))
+def test_a_record_that_stands_twice_was_pushed_in_once(index: int, place: int) -> None:
+    log = [_digest(i + 1) for i in range(40)]
+    found = list(log)
+    found.insert(place, log[index])
+    # Of two neighbours the first is the record.
+    assert _named(align(log, found)) == [(What.INSERTED, place + 1 if place == index else place)]
+
+
+def test_what_does_not_open_its_commitment_was_not_moved() -> None:
+    log = [_digest(i + 1) for i in range(40)]
+    found = list(log)
+    found[3], found[30] = found[30], found[3]
+    named = _named(align(log, found, lambda position: position not in (3, 30)))
+    assert named == [(What.ALTERED, 3), (What.ALTERED, 30)]
+    # In its own place there is nothing to put right: what is wrong with it is not where it stands.
+    del found[0]
+    found[2], found[29] = log[3], log[30]
+    assert _named(align(log, found, lambda position: position not in (2, 29))) == [(What.DELETED, 0)]

@@ -36,8 +36,7 @@ def kept(log: CheckedLog, *notes: bytes) -> tuple[list[int | None], list[Finding
 def test_every_checkpoint_of_the_source_is_kept_as_it_is() -> None:
     sizes, found, keeps = kept(source(), *(note(size) for size in range(1, 10)))
     assert (sizes, found) == (list(range(1, 10)), [])
-    assert keeps.covers(8)
-    assert not keeps.covers(9)
+    assert not keeps.beyond_end(8)
     assert not keeps.forked_above(0)
 
 
@@ -51,6 +50,11 @@ def test_one_bit_of_a_root_shows_a_fork_at_its_size() -> None:
         assert f"see record 2 of {GATEWAY.name}" in found[0].detail
         assert keeps.forked_above(size - 1)
         assert not keeps.forked_above(size)
+
+
+def test_below_a_checkpoint_on_its_tree_the_source_is_not_forked() -> None:
+    _, _, keeps = kept(source(), note(4), note(7, bytes(32)))
+    assert [index for index in range(20) if keeps.forked_above(index)] == [4, 5, 6]
 
 
 def test_a_fork_that_the_source_shows_itself_is_one_finding_there() -> None:
@@ -68,7 +72,7 @@ def test_a_checkpoint_beyond_the_end_shows_what_was_cut_off() -> None:
     _, found, keeps = kept(source(), note(9), note(12, bytes(32)))
     assert [(one.what, one.index, one.origin) for one in found] == [(What.ROLLED_BACK, 9, SOURCE.name)]
     assert "its key signed size 12" in found[0].detail
-    assert keeps.covers(11)
+    assert [index for index in range(20) if keeps.beyond_end(index)] == [9, 10, 11]
 
 
 def test_another_key_signs_for_nobody() -> None:

@@ -128,8 +128,8 @@ def test_a_simulated_bench_needs_a_trust_file_that_allows_it(trust: Trust, evide
 def test_a_journal_cut_to_its_head_is_not_genuine(trust: Trust, evidence: Evidence) -> None:
     report = judged(trust, replace(evidence, journal=()))
     assert report.verdict is not Verdict.GENUINE
-    # The slots hold what the journal does not, and the receipts prove it.
-    assert {one.what for one in report.findings} == {What.SUBSTITUTED, What.ROLLED_BACK}
+    # The slots hold what the receipts prove, so it is the journal that was cut off.
+    assert seen(report) == {(What.ROLLED_BACK, Layer.ANCHOR, RECEIPTS, 1)}
 
 
 def test_a_bench_without_any_anchor_is_inconclusive(trust: Trust, evidence: Evidence) -> None:
@@ -410,9 +410,16 @@ def test_an_anchor_that_was_sent_and_not_yet_noted_is_no_falsification(trust: Tr
 
 def test_a_contract_that_moved_on_without_the_journal_is_named(trust: Trust, evidence: Evidence) -> None:
     last = _anchoring(evidence, len(evidence.journal) - 1).origin
-    report = judged(trust, replace(evidence, journal=evidence.journal[:-1]))
+    shorter = replace(evidence, journal=evidence.journal[:-1])
     receipts = evidence.logs[RECEIPTS].rows
-    assert seen(report) == {
+    # The receipt proves what the contract holds: the journal was cut off.
+    assert seen(judged(trust, shorter)) == {(What.ROLLED_BACK, Layer.ANCHOR, RECEIPTS, receipts[-1].index)}
+    # Without one, it is the contract that has moved on.
+    assert seen(judged(without_receipts(trust), shorter)) == {(What.SUBSTITUTED, Layer.ANCHOR, last, None)}
+    assert evidence.chain is not None
+    # Another value in the slot is another cause.
+    slots = {**evidence.chain.slots, last: bytes(32)}
+    assert seen(judged(trust, with_chain(shorter, slots=slots))) == {
         (What.SUBSTITUTED, Layer.ANCHOR, last, None),
         (What.ROLLED_BACK, Layer.ANCHOR, RECEIPTS, receipts[-1].index),
     }
