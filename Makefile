@@ -28,9 +28,10 @@ demo: setup ## a short bench that is recorded, verified, falsified and verified 
 	@exec $(IN)/testbed demo
 
 test: setup ## every quick test; JOBS=2 at a time, ARGS="..." goes to pytest
-	@$(IN)/python -m pytest -n "$(JOBS)" --dist worksteal -m "not deep and not judges" $(ARGS)
+	@$(IN)/python -m pytest -n "$(JOBS)" --dist worksteal --hypothesis-profile quick \
+		-m "not deep and not judges and not long" $(ARGS)
 
-check: setup ## what CI runs: linters, types, layers, contracts, then every quick test
+check: setup ## what CI runs: linters, types, layers, contracts, then quick and long tests
 	@$(IN)/python .ci/check.py -n "$(JOBS)" --dist worksteal $(ARGS)
 
 judges: setup ## foreign programs judge servers, logs and files; installs Debian's packages where it may (root)

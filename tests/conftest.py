@@ -1,7 +1,8 @@
 """Shared by all tests: how hypothesis runs.
 
 No deadline: two cores are shared by several test processes, so a time limit for one example says nothing. Where CI is
-set, hypothesis's own profile of that name runs the same examples each time.
+set, hypothesis's own profile of that name runs the same examples each time. `make test` takes the profile `quick`, with
+half the examples.
 """
 
 import os
@@ -9,4 +10,6 @@ import os
 from hypothesis import settings
 
 settings.register_profile("house", deadline=None, print_blob=True)
-settings.load_profile("ci" if os.environ.get("CI") else "house")
+usual = "ci" if os.environ.get("CI") else "house"
+settings.register_profile("quick", settings.get_profile(usual), max_examples=50)
+settings.load_profile(usual)

@@ -4,18 +4,22 @@ Everything here is pure. Ids and commitments are those of contracts/src/AnchorRe
 (EIP-1559) and signed deterministically (RFC 6979), so the same arguments give the same bytes.
 """
 
+from __future__ import annotations
+
 from dataclasses import dataclass
-from typing import Any, cast
+from typing import TYPE_CHECKING, Any, cast
 
 from eth_abi.abi import decode, encode
 from eth_abi.exceptions import DecodingError
-from eth_account import Account
 from eth_utils.address import to_checksum_address
 from eth_utils.crypto import keccak
 
 from testbed.chain import ethrlp
 from testbed.chain.wire import Receipt
 from testbed.core.errors import InvalidData
+
+if TYPE_CHECKING:
+    from eth_account import Account
 
 _ANCHOR_TYPES = ("string", "uint64", "bytes32", "uint64", "uint64", "bytes32", "bytes32[]")
 _ANCHOR_SELECTOR = keccak(text=f"anchor({','.join(_ANCHOR_TYPES)})")[:4]
@@ -81,7 +85,7 @@ class Transaction:
 
 def address_of(key: bytes) -> str:
     """Checksummed address (EIP-55) of a secp256k1 key of 32 bytes."""
-    return str(Account.from_key(key).address)
+    return str(_accounts().from_key(key).address)
 
 
 def checksummed(address: str) -> str:
@@ -145,7 +149,7 @@ def read_transaction(raw: bytes) -> Transaction:
     """A signed transaction of type 2, with its sender. Raises InvalidData."""
     fields = _fields(raw)
     try:
-        sender = str(Account.recover_transaction(raw))
+        sender = str(_accounts().recover_transaction(raw))
     except Exception as error:  # eth_account and eth_keys share no base class
         raise InvalidData(f"transaction: {error}") from error
     chain_id, nonce, _, _, _, to, value, data = cast("list[bytes]", fields[:8])
@@ -225,7 +229,14 @@ def _signed(key: bytes, chain_id: int, nonce: int, to: str | None, data: bytes, 
     }
     if to is not None:
         fields["to"] = to
-    return bytes(Account.from_key(key).sign_transaction(fields).raw_transaction)
+    return bytes(_accounts().from_key(key).sign_transaction(fields).raw_transaction)
+
+
+def _accounts() -> type[Account]:
+    # To load it takes longer than all else that `testbed status` does, and whoever reads a journal signs nothing.
+    from eth_account import Account
+
+    return Account
 
 
 def _address(text: str) -> bytes:

@@ -3,6 +3,7 @@
 import asyncio
 import time
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 
 import pytest
@@ -33,6 +34,11 @@ COMMAND: Commands = {SCAN - 1: (SETPOINT, 1.5)}
 """An operator's, who writes before that scan."""
 FIRST = {GATEWAY: 5, READER: 4}
 """Index of the first scan's state: genesis, tags, identity, beacon; in the gateway's log the operator's checkpoint."""
+
+# Each lie is told once in `make test`: to the gateway where the PLC signs, to the other reader where it does not.
+LONG = partial(pytest.param, marks=pytest.mark.long)
+LIED_TO = pytest.mark.parametrize("by", ["gateway", LONG("reader")])
+OF_ONE_THAT_DOES_NOT_SIGN = pytest.mark.parametrize("by", [LONG("gateway"), "reader"])
 
 MakeMeddler = Callable[[Bench], Meddler]
 
@@ -117,7 +123,7 @@ def assert_known(report: Report, what: What, layer: Layer, by: str) -> str:
     return found.detail
 
 
-@pytest.mark.parametrize("by", ["gateway", "reader"])
+@LIED_TO
 @pytest.mark.parametrize("kind", ["values", "replay", "wire"])
 def test_values_that_were_not_so(tmp_path: Path, kind: str, by: str) -> None:
     report = run(tmp_path / "bench", telling(kind, by, "tank1.level"))
@@ -126,8 +132,8 @@ def test_values_that_were_not_so(tmp_path: Path, kind: str, by: str) -> None:
     assert f" in scan {SCAN}, boot 1; it has " in said
 
 
-@pytest.mark.parametrize("by", ["gateway", "reader"])
-@pytest.mark.parametrize("kind", ["values", "replay", "wire"])
+@OF_ONE_THAT_DOES_NOT_SIGN
+@pytest.mark.parametrize("kind", [LONG("values"), LONG("replay"), "wire"])
 def test_values_that_were_not_so_of_a_plc_that_does_not_sign(tmp_path: Path, kind: str, by: str) -> None:
     report = run(tmp_path / "bench", telling(kind, by, "tank1.level"), signs=False)
     said = assert_disagreed(report)
@@ -137,13 +143,13 @@ def test_values_that_were_not_so_of_a_plc_that_does_not_sign(tmp_path: Path, kin
     assert {one.signed for one in report.standings} == {None}
 
 
-@pytest.mark.parametrize("by", ["gateway", "reader"])
+@LIED_TO
 def test_values_in_a_frame_of_the_readers_own(tmp_path: Path, by: str) -> None:
     report = run(tmp_path / "bench", telling("forge", by, "tank1.level"))
     assert "not signed by the key of cell" in assert_known(report, What.FORGED, Layer.WIRE, by)
 
 
-@pytest.mark.parametrize("by", ["gateway", "reader"])
+@LIED_TO
 def test_a_scan_without_the_signature_of_the_plc(tmp_path: Path, by: str) -> None:
     report = run(tmp_path / "bench", telling("strip", by))
     (found,) = assert_only(report, (What.STRIPPED, Layer.GATEWAY))
@@ -152,7 +158,7 @@ def test_a_scan_without_the_signature_of_the_plc(tmp_path: Path, by: str) -> Non
     assert "more" not in found.detail
 
 
-@pytest.mark.parametrize("by", ["gateway", "reader"])
+@LIED_TO
 def test_a_scan_that_one_reader_leaves_out(tmp_path: Path, by: str) -> None:
     report = run(tmp_path / "bench", telling("omission", by))
     (found,) = assert_only(report, (What.DROPPED, Layer.WIRE))
@@ -162,7 +168,7 @@ def test_a_scan_that_one_reader_leaves_out(tmp_path: Path, by: str) -> None:
     assert found.detail.startswith(f"by the counter that cell signs it lacks scan {SCAN}, boot 1, and it does not")
 
 
-@pytest.mark.parametrize("by", ["gateway", "reader"])
+@OF_ONE_THAT_DOES_NOT_SIGN
 def test_a_scan_that_one_reader_leaves_out_of_a_plc_that_does_not_sign(tmp_path: Path, by: str) -> None:
     said = assert_disagreed(run(tmp_path / "bench", telling("omission", by), signs=False))
     liar, other = (GATEWAY, READER) if by == "gateway" else (READER, GATEWAY)
@@ -171,13 +177,13 @@ def test_a_scan_that_one_reader_leaves_out_of_a_plc_that_does_not_sign(tmp_path:
     assert f"{record(other)} has it" in said
 
 
-@pytest.mark.parametrize("by", ["gateway", "reader"])
+@LIED_TO
 def test_an_old_scan_that_comes_again(tmp_path: Path, by: str) -> None:
     said = assert_known(run(tmp_path / "bench", telling("rewind", by)), What.REPLAYED, Layer.WIRE, by)
     assert said == f"its frame is of scan {SCAN - 2}, boot 1, behind one of scan {SCAN - 1}, boot 1"
 
 
-@pytest.mark.parametrize("by", ["gateway", "reader"])
+@OF_ONE_THAT_DOES_NOT_SIGN
 def test_an_old_scan_that_comes_again_of_a_plc_that_does_not_sign(tmp_path: Path, by: str) -> None:
     said = assert_disagreed(run(tmp_path / "bench", telling("rewind", by), signs=False))
     liar, other = (GATEWAY, READER) if by == "gateway" else (READER, GATEWAY)
@@ -239,6 +245,7 @@ def test_men_in_the_middle_who_change_nothing_are_not_seen(tmp_path: Path) -> No
         assert (report.verdict, report.findings) == (Verdict.GENUINE, ())
 
 
+@pytest.mark.long
 def test_a_lie_is_the_same_lie_again(tmp_path: Path) -> None:
     reports = [run(tmp_path / name, telling("wire", "reader")) for name in ("one", "other")]
     assert reports[0] == reports[1]
@@ -280,7 +287,7 @@ class Stalling(Meddler):
         await self._relay.close()
 
 
-@pytest.mark.parametrize("by", ["gateway", "reader"])
+@LIED_TO
 def test_a_machine_that_stands_still_changes_nothing(tmp_path: Path, by: str) -> None:
     reports = [run(tmp_path / "one", honest, scans=3), run(tmp_path / "other", lambda _: Stalling(by), scans=3)]
     assert reports[0] == reports[1]

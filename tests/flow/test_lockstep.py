@@ -23,7 +23,7 @@ from testbed.rig.lockstep import Commands, simulate
 from testbed.rig.paths import Paths
 from testbed.store.sqlite import LogStore
 
-SCANS = 1200
+SCANS, MANY = 150, 1200
 FEW = 30
 COMMANDS: Commands = {
     5: ("control.level_setpoint", 1.2),
@@ -37,11 +37,14 @@ COMMANDS: Commands = {
 """What the operator does, as far as a run goes."""
 
 
+def commands(scans: int) -> Commands:
+    return {before: command for before, command in COMMANDS.items() if before < scans}
+
+
 def run(folder: Path, scans: int, seed: int) -> None:
     folder.mkdir()
     (folder / "bench.toml").write_text(default_text(), encoding="utf-8")
-    commands = {before: command for before, command in COMMANDS.items() if before < scans}
-    asyncio.run(simulate(load_bench(folder / "bench.toml"), scans, seed, commands=commands))
+    asyncio.run(simulate(load_bench(folder / "bench.toml"), scans, seed, commands=commands(scans)))
 
 
 def bytes_of(folder: Path) -> dict[str, object]:
@@ -67,10 +70,11 @@ def bytes_of(folder: Path) -> dict[str, object]:
     return said
 
 
-def test_the_same_seed_gives_the_same_bytes_and_a_genuine_bench(tmp_path: Path) -> None:
+@pytest.mark.parametrize("scans", [SCANS, pytest.param(MANY, marks=pytest.mark.long)])
+def test_the_same_seed_gives_the_same_bytes_and_a_genuine_bench(tmp_path: Path, scans: int) -> None:
     # Each run in a process of its own, and not a fork: nothing of one run may help the other.
     with ProcessPoolExecutor(2, mp_context=multiprocessing.get_context("spawn")) as pool:
-        runs = [pool.submit(run, tmp_path / name, SCANS, 11) for name in ("one", "other")]
+        runs = [pool.submit(run, tmp_path / name, scans, 11) for name in ("one", "other")]
         for done in runs:
             done.result()
     one, other = bytes_of(tmp_path / "one"), bytes_of(tmp_path / "other")
@@ -81,14 +85,14 @@ def test_the_same_seed_gives_the_same_bytes_and_a_genuine_bench(tmp_path: Path) 
     report = asyncio.run(audit(bench, bench.trust_file)).report
     assert report.findings == ()
     assert report.verdict is Verdict.GENUINE
-    assert report.replayed == SCANS
     assert [(one.by, one.waiting) for one in report.witnessed] == [(1, 0)] * len(bench.logs)
+    assert report.replayed == scans
     assert {one.origin for one in report.standings} == {bench.origin(name) for name in bench.logs}
     # The newest round's receipts are never anchored: that would make receipts anew.
     assert [one.origin for one in report.standings if one.pending] == [bench.origin(RECEIPTS)]
     with LogStore.read(Paths(bench.data).log(bench.operator.name)) as store:
         outcomes = [body.outcome for row in store.rows() if isinstance(body := decoded(row), Command)]
-    assert [outcome.partition(":")[0] for outcome in outcomes] == [INTENDED, CONFIRMED] * len(COMMANDS)
+    assert [outcome.partition(":")[0] for outcome in outcomes] == [INTENDED, CONFIRMED] * len(commands(scans))
 
 
 def decoded(row: Row) -> Body:
