@@ -1,4 +1,4 @@
-"""README.md is run: every console block, in order, in one folder, compared line by line."""
+"""Pages are run: every console block, in order, in one folder, compared line by line."""
 
 from __future__ import annotations
 
@@ -13,15 +13,17 @@ from testbed.cli.main import main
 
 ROOT = Path(__file__).parents[2]
 README = ROOT / "README.md"
+AUDITOR = ROOT / "testbed" / "verify" / "README.md"
 
 
-def test_what_the_readme_shows_is_what_is_printed(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+@pytest.mark.parametrize("page", [README, AUDITOR], ids=["readme", "auditor"])
+def test_what_a_page_shows_is_what_is_printed(
+    page: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     monkeypatch.chdir(tmp_path)
     monkeypatch.delenv("TESTBED_PORT_SHIFT", raising=False)
     monkeypatch.delenv("TESTBED_BENCH", raising=False)
-    commands = list(_console(README.read_text(encoding="utf-8")))
+    commands = list(_console(page.read_text(encoding="utf-8")))
     assert len(commands) >= 4
     for command, shown in commands:
         name, *arguments = shlex.split(command)
