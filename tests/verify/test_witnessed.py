@@ -171,15 +171,16 @@ def test_after_a_full_rewrite_each_record_is_named(bench: Bench, trust: Trust) -
         rewrite_state(reader, index, "tank2.level", None)
     found = report(trust, asyncio.run(evidence_of(bench, trust)))
     assert found.verdict is Verdict.FALSIFIED
-    named = [one for one in found.findings if one.index is not None and one.origin == reader.origin]
+    # The device signed other values than the log has now, which is a finding of its own.
+    named = [one for one in found.findings if one.what is What.FORKED and one.origin == reader.origin]
     assert [(one.what, one.layer, one.where) for one in named] == [
         (What.FORKED, Layer.LOG, f"record {index} of {reader.origin}") for index in (100, 200)
     ]
     assert "witness saw under a checkpoint of size" in named[0].detail
     # Without a witness only the anchors speak: where it begins is a range.
     unseen = mirrored(asyncio.run(evidence_of(bench, trust)), lambda _: None)
-    (alone,) = report(replace(trust, witnesses=()), unseen).findings
-    assert (alone.what, alone.index) == (What.FORKED, None)
+    alone = [one for one in report(replace(trust, witnesses=()), unseen).findings if one.what is What.FORKED]
+    assert [one.index for one in alone] == [None]
 
 
 def test_a_log_that_was_written_anew_from_a_record_on(bench: Bench, trust: Trust, evidence: Evidence) -> None:
