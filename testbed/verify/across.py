@@ -12,6 +12,7 @@ from testbed.core.finding import Finding, Layer, Verdict, What
 from testbed.core.tags import Tag
 from testbed.record.schema import decode_tags, parameters_hash
 from testbed.verify.commands import check_commands
+from testbed.verify.crew import Crew
 from testbed.verify.device import CheckedDevice, DeviceView, check_device
 from testbed.verify.dropped import take_dropped
 from testbed.verify.log import CheckedLog
@@ -58,8 +59,11 @@ def check_twin(trust: Trust, twin: CheckedLog, source: CheckedLog, make_model: M
     return outcome
 
 
-def check_devices(trust: Trust, logs: Iterable[CheckedLog]) -> dict[str, CheckedDevice]:
-    """By origin, what logs show of PLCs that sign. Without its tag list a log's values mean nothing: it is left out."""
+def check_devices(trust: Trust, logs: Iterable[CheckedLog], crew: Crew) -> dict[str, CheckedDevice]:
+    """By origin, what logs show of PLCs that sign. Without its tag list a log's values mean nothing: it is left out.
+
+    crew: processes that help.
+    """
     keys = {device.plc: device.key for device in trust.devices}
     checked: dict[str, CheckedDevice] = {}
     for log in logs:
@@ -67,7 +71,7 @@ def check_devices(trust: Trust, logs: Iterable[CheckedLog]) -> dict[str, Checked
         tags = None if plc is None else configured_tags(log)
         if plc is not None and plc in keys and tags is not None:
             states = ((one.index, one.body) for one in log.of(Kind.STATE) if isinstance(one.body, State))
-            checked[log.origin] = check_device(log.origin, states, DeviceView(plc, keys[plc], tags))
+            checked[log.origin] = check_device(log.origin, states, DeviceView(plc, keys[plc], tags), crew)
     return checked
 
 

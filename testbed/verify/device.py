@@ -7,9 +7,10 @@ see it as well as an auditor; so it answers for what it logs, though somebody on
 
 from array import array
 from bisect import bisect_left
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from enum import Enum
+from itertools import islice
 
 from testbed.core.bodies import State
 from testbed.core.errors import InvalidData
@@ -19,10 +20,13 @@ from testbed.fieldbus.packed import repacker_of
 from testbed.fieldbus.registers import decode
 from testbed.keys.ed25519 import VerifierKey
 from testbed.record.device_frame import DeviceFrame, Form, decode_frame, frame_message, image_meaning
+from testbed.verify.crew import Crew
 from testbed.verify.values import shown
 
 _COUNTER = 2**32
 """A counter is a uint32 that goes on at 0 after its last value."""
+_BATCH = 1024
+"""States whose signatures one process checks at once: few enough to hold, and enough to be worth the sending."""
 _MOST = 20
 """Runs of one kind that are told of one by one."""
 
@@ -51,6 +55,25 @@ class Examined:
     mark: Mark
     frame: DeviceFrame | None = None
     why: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Signatures:
+    """Frames with their signatures, None where there is none, and what they are held against."""
+
+    key: VerifierKey
+    meaning: bytes
+    pairs: tuple[tuple[bytes | None, bytes | None], ...]
+
+
+def holding(signatures: Signatures) -> list[bool]:
+    """Which of them hold. It takes most of the time of this check, and other processes can do it."""
+    return [
+        frame is not None
+        and signature is not None
+        and signatures.key.verify(frame_message(signatures.meaning, frame), signature)
+        for frame, signature in signatures.pairs
+    ]
 
 
 class Indices:
@@ -110,11 +133,21 @@ class DeviceView:
         self._meaning = image_meaning(tags)
         self._repack = repacker_of(tags)
 
+    def signatures(self, states: Sequence[State]) -> "Signatures":
+        """What it takes to know whether their signatures hold."""
+        pairs = tuple((state.frame, state.signature) for state in states)
+        return Signatures(self._key, self._meaning, pairs)
+
     def examine(self, state: State) -> Examined:
         """One state, by nothing but its own bytes."""
+        (holds,) = holding(self.signatures((state,)))
+        return self.judge(state, holds=holds)
+
+    def judge(self, state: State, *, holds: bool) -> Examined:
+        """As `examine`, where it is known whether the signature holds."""
         if state.frame is None or state.signature is None:
             return Examined(Mark.STRIPPED, None, "it has no signed frame")
-        if not self._key.verify(frame_message(self._meaning, state.frame), state.signature):
+        if not holds:
             return Examined(Mark.FORGED, None, f"its frame is not signed by the key of {self.plc}")
         try:
             frame = decode_frame(state.frame)
@@ -154,9 +187,12 @@ class DeviceView:
         return repacker_of((tag,))((raw,), None)
 
 
-def check_device(origin: str, states: Iterable[tuple[int, State]], view: DeviceView) -> CheckedDevice:
+def check_device(
+    origin: str, states: Iterable[tuple[int, State]], view: DeviceView, crew: Crew | None = None
+) -> CheckedDevice:
     """Check the states of one log, in its order, as (index, state). Those without any value say that the PLC was lost.
 
+    crew: processes that help with the signatures.
     A run of false states of one kind is one finding, which names the first; states without a frame are one finding.
     """
     result = CheckedDevice(view.plc)
@@ -164,10 +200,8 @@ def check_device(origin: str, states: Iterable[tuple[int, State]], view: DeviceV
     stripped = _Run(Mark.STRIPPED, 0, 0, 0, "")
     newest: DeviceFrame | None = None
     last = Mark.SIGNED
-    for index, state in states:
-        if not any(raw is not None for raw in state.values):
-            continue
-        found = view.examine(state)
+    read = ((index, state) for index, state in states if any(raw is not None for raw in state.values))
+    for index, found in _examined(read, view, crew or Crew(1)):
         if newest is not None and found.frame is not None and not _follows(found.frame, newest):
             found = Examined(Mark.REPLAYED, found.frame, _again(found.frame, newest))
         elif found.frame is not None:
@@ -186,6 +220,15 @@ def check_device(origin: str, states: Iterable[tuple[int, State]], view: DeviceV
         last = found.mark
     result.findings = [*_told(origin, runs), *(_stripped(origin, view.plc, stripped) if stripped.count else ())]
     return result
+
+
+def _examined(states: Iterator[tuple[int, State]], view: DeviceView, crew: Crew) -> Iterator[tuple[int, Examined]]:
+    while batch := list(islice(states, _BATCH * crew.count)):
+        parts = [batch[at : at + _BATCH] for at in range(0, len(batch), _BATCH)]
+        jobs = [view.signatures([state for _, state in part]) for part in parts]
+        for part, held in zip(parts, crew.each(holding, jobs), strict=True):
+            for (index, state), holds in zip(part, held, strict=True):
+                yield index, view.judge(state, holds=holds)
 
 
 @dataclass(frozen=True, slots=True)

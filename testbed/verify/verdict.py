@@ -145,7 +145,7 @@ def _check(trust: Trust, evidence: Evidence, make_model: ModelMaker, work: Work)
     broken = {one.origin for one in findings if one.what in (What.FORKED, What.ROLLED_BACK)}
     blocks = check_blocks(trust, evidence, logs, chain, broken)
     findings = [one for one in findings if one not in blocks.explained] + blocks.findings
-    devices = check_devices(trust, logs.values())
+    devices = check_devices(trust, logs.values(), work.crew)
     findings += [one for device in devices.values() for one in device.findings]
     whole = [log for log in logs.values() if log.origin not in broken]
     said = check_readers(trust, whole, evidence.reading_ns, devices)

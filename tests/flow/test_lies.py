@@ -2,7 +2,8 @@
 
 import asyncio
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
 
@@ -10,7 +11,9 @@ import pytest
 from asyncua import ua
 from asyncua.client.client import Client
 
+from testbed.acquire.gateway import Sink
 from testbed.attacks.relay import HOST, Relay
+from testbed.core.bodies import Body, State
 from testbed.core.errors import UsageError
 from testbed.core.finding import Finding, Layer, Verdict, What
 from testbed.rig.auditing import audit
@@ -222,6 +225,35 @@ def test_a_set_point_that_only_the_gateway_is_shown_of_a_plc_that_does_not_sign(
     report = run(tmp_path / "bench", telling("wire", "gateway", SETPOINT), signs=False)
     found = assert_only(report, (What.DISAGREED, Layer.WIRE), (What.UNEXPLAINED, Layer.PLC))
     assert all(f"{record(GATEWAY)}" in one.where and SETPOINT in one.detail for one in found)
+
+
+class BackDating(Meddler):
+    """A reader that logs its states from that scan on as of an hour before."""
+
+    def __init__(self, at: str) -> None:
+        self.at = at
+
+    def sink(self, sink: Sink) -> Sink:
+        self._log = sink
+        return self
+
+    def append(self, records: Iterable[tuple[str, Body]]) -> object:
+        return self._log.append([(source, self._dated(body)) for source, body in records])
+
+    @staticmethod
+    def _dated(body: Body) -> Body:
+        if not isinstance(body, State) or body.scan is None or body.scan < SCAN:
+            return body
+        return replace(body, receive_time_ns=body.receive_time_ns - 3600 * 10**9)
+
+
+@pytest.mark.parametrize("by", ["gateway", "reader"])
+def test_states_that_are_dated_back_behind_a_block_that_stood_before_them(tmp_path: Path, by: str) -> None:
+    report = run(tmp_path / "bench", lambda _: BackDating(by))
+    (found,) = assert_only(report, (What.BACK_DATED, Layer.CLOCK))
+    origin = {"gateway": GATEWAY, "reader": READER}[by]
+    assert (found.where, found.origin, found.index) == (record(origin), origin, FIRST[origin] + SCAN - 1)
+    assert "before the block of the beacon that stands before it; so are 2 more" in found.detail
 
 
 def test_who_does_not_sign_cannot_be_forged(tmp_path: Path) -> None:

@@ -12,6 +12,7 @@ from testbed.core.finding import Finding, Layer, Verdict, What
 from testbed.core.tags import Tag
 from testbed.fieldbus.registers import decode, encode
 from testbed.record.device_frame import MOST_IMAGE, Form, decode_frame
+from testbed.verify.crew import Crew
 from testbed.verify.device import CheckedDevice, DeviceView, Mark, check_device
 from testbed.verify.dropped import take_dropped
 from testbed.verify.sides import side_of
@@ -215,3 +216,14 @@ def test_a_false_state_makes_no_gap() -> None:
     result = check(states)
     side = side_of(checked(GATEWAY, states), TAGS, result.bad)
     assert (side.gaps, list(side.states)) == ([], [(1, 1), (1, 2), (1, 4)])
+
+
+def test_several_processes_find_what_one_finds() -> None:
+    states = [changed(state(scan)) if scan % 999 == 5 else state(scan) for scan in range(3000)]
+    with Crew(2) as crew:
+        helped = check_device(ORIGIN, enumerate(states), VIEW, crew)
+        assert len(crew.pids) == 2
+    alone = check(states)
+    assert helped.findings == alone.findings
+    assert [one.index for one in helped.findings] == [5, 1004, 2003]
+    assert helped.signed_below(3000) == alone.signed_below(3000) == 2997
