@@ -95,6 +95,11 @@ class LogKeys:
     def newest(self) -> VerifierKey:
         return self.changes[-1].new if self.changes else self.begun
 
+    @property
+    def unrevoked(self) -> "LogKeys":
+        """The same keys, as if none were revoked: who signed, whether it counts or not."""
+        return LogKeys(self.begun, self.changes)
+
     def owner(self, size: int) -> VerifierKey:
         """The key whose turn it is at that size, revoked or not."""
         return next((change.new for change in reversed(self.changes) if change.first < size), self.begun)

@@ -113,7 +113,7 @@ def valid_checkpoints(
 def _refused(note: bytes, keys: LogKeys, error: InvalidData) -> tuple[int | None, str]:
     """Why a checkpoint does not count: its size where the key is revoked that signed it, and the reason in words."""
     with suppress(InvalidData):
-        return open_checkpoint(note, LogKeys(keys.begun, keys.changes), keys.name).size, ""
+        return open_checkpoint(note, keys.unrevoked, keys.name).size, ""
     for change in keys.changes:
         for key, when in ((change.old, "up to"), (change.new, "beyond")):
             with suppress(InvalidData):

@@ -70,7 +70,7 @@ _NO_ROOT = "the trust file names no root key"
 
 def _is_signed(note: bytes, keys: LogKeys) -> bool:
     try:
-        open_checkpoint(note, LogKeys(keys.begun, keys.changes), keys.name)
+        open_checkpoint(note, keys.unrevoked, keys.name)
     except InvalidData:
         return False
     return True

@@ -5,7 +5,6 @@ from testbed.core.checkpoint import Checkpoint
 from testbed.core.errors import InvalidData
 from testbed.core.finding import Finding, Layer, What
 from testbed.keys.checkpoint import open_checkpoint
-from testbed.keys.log_keys import LogKeys
 from testbed.merkle.packed import Packed
 from testbed.verify.log import CheckedLog
 
@@ -18,7 +17,7 @@ class KeptCheckpoints:
         self._source = source
         self._layer = layer
         # What a revoked key signed counts for nothing, but whoever kept it took it for what it was.
-        self._keys = LogKeys(source.keys.begun, source.keys.changes)
+        self._keys = source.keys.unrevoked
         self._void_to = 0
         self._own: Packed | None = None
         self._known = 0

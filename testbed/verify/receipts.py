@@ -40,7 +40,7 @@ def check_receipts(
     borne_out: whether others name a block, by its hash. settled: the journal did not grow meanwhile, so that every
     receipt should stand in it.
     """
-    keys = {origin: LogKeys(all_.begun, all_.changes) for origin, all_ in keys.items()}
+    keys = {origin: all_.unrevoked for origin, all_ in keys.items()}
     wrong: list[tuple[What, Layer, int, str]] = []
     proved: list[ProvenReceipt] = []
     count = 0

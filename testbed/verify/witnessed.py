@@ -71,12 +71,22 @@ def kept_of(keys: LogKeys, evidence: LogEvidence, notes: dict[bytes, Checkpoint]
             try:
                 found = notes.get(note) or open_checkpoint(note, keys, keys.name)
             except InvalidData as error:
-                damaged.append(_damaged(keys.name, where, f"the log's key did not sign it: {error}"))
+                # What a revoked key signed counts for nothing, and says nothing against whoever keeps it.
+                if not _is_void(note, keys):
+                    damaged.append(_damaged(keys.name, where, f"the log's key did not sign it: {error}"))
                 continue
             notes[note] = found
             place = f"checkpoint of {keys.name}, size {found.size}, that {mirror.witness} keeps"
             signed.append(Signed(found, place, own=False))
     return Kept(tuple(signed), tuple(damaged))
+
+
+def _is_void(note: bytes, keys: LogKeys) -> bool:
+    try:
+        open_checkpoint(note, keys.unrevoked, keys.name)
+    except InvalidData:
+        return False
+    return True
 
 
 def mirrors_of(evidence: LogEvidence) -> list[LeafCopy]:
