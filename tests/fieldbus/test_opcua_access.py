@@ -116,8 +116,15 @@ def users(bench: Bench) -> dict[str, tuple[Login | Credentials, Login | Credenti
     }
 
 
-@pytest.mark.parametrize("user", ["password", "name", "certificate", "another's password"])
-@pytest.mark.parametrize(("mode", "policy"), WAYS)
+@pytest.mark.parametrize(
+    ("mode", "policy", "user"),
+    [
+        # Each of them by one way, one of them by each.
+        pytest.param(*way, user, marks=() if user == "password" or way == WAYS[-1] else pytest.mark.long)
+        for way in WAYS
+        for user in ("password", "name", "certificate", "another's password")
+    ],
+)
 async def test_who_is_known_comes_in_by_every_policy_and_the_twin_does_not(
     bench: Bench, mode: str, policy: str, user: str
 ) -> None:

@@ -5,6 +5,7 @@ import sys
 import time
 from pathlib import Path
 
+import pytest
 from asyncua import ua
 from asyncua.common.connection import SecureConnection, TransportLimits
 from asyncua.crypto.security_policies import SecurityPolicyBasic256Sha256
@@ -16,7 +17,7 @@ from testbed.keys.certificates import keep_certificate
 from tests.fieldbus.opcua_reader import Reader
 from tests.fieldbus.processes import HERE, MIB, MOST_GROWTH, SOON, needs_proc, resident, served
 
-COUNT = 20_000
+COUNT, MANY = 2_000, 20_000
 
 
 async def secured_opening(certificate: Path, key: Path) -> bytes:
@@ -32,7 +33,8 @@ async def secured_opening(certificate: Path, key: Path) -> bytes:
 
 
 @needs_proc
-async def test_twenty_thousand_malformed_chunks_harm_nobody(tmp_path: Path) -> None:
+@pytest.mark.parametrize("count", [COUNT, pytest.param(MANY, marks=pytest.mark.long)])
+async def test_thousands_of_malformed_chunks_harm_nobody(tmp_path: Path, count: int) -> None:
     certificate, key, opening = tmp_path / "plc.der", tmp_path / "plc.pem", tmp_path / "opening"
     keep_certificate(certificate, key, name="PLC", uri=APPLICATION_URI, hosts=("127.0.0.1",), now_ns=time.time_ns())
     opening.write_bytes(await secured_opening(certificate, key))
@@ -41,14 +43,14 @@ async def test_twenty_thousand_malformed_chunks_harm_nobody(tmp_path: Path) -> N
             await valid.newcomer()
             start = resident(server.pid)
             fuzz = await asyncio.create_subprocess_exec(
-                *(sys.executable, str(HERE / "fuzz_opcua.py"), str(server.port), str(COUNT), "2", str(opening)),
+                *(sys.executable, str(HERE / "fuzz_opcua.py"), str(server.port), str(count), "2", str(opening)),
                 stdout=asyncio.subprocess.PIPE,
             )
             told = asyncio.ensure_future(fuzz.communicate())
             await valid.read_until(told)
             output, _ = await told
             assert fuzz.returncode == 0
-            assert int(output) >= COUNT
+            assert int(output) >= count
             await valid.newcomer()
             grown = resident(server.pid) - start
             print(f"{int(output)} chunks: {grown / MIB:.1f} MiB more; {valid}")

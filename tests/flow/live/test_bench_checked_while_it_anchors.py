@@ -4,8 +4,12 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+import pytest
+
 if TYPE_CHECKING:
     from tests.flow.live.conftest import MakeBench
+
+pytestmark = pytest.mark.long
 
 
 def test_an_honest_bench_is_never_called_falsified_while_it_runs(make_bench: MakeBench) -> None:

@@ -8,6 +8,8 @@ import signal
 from contextlib import suppress
 from typing import TYPE_CHECKING
 
+import pytest
+
 from testbed.rig.bench import load_bench
 from testbed.rig.locks import held_roles
 
@@ -15,6 +17,7 @@ if TYPE_CHECKING:
     from tests.flow.live.conftest import LiveBench, MakeBench
 
 
+@pytest.mark.long
 def test_all_is_killed_and_the_chain_is_built_again(make_bench: MakeBench, recorded: LiveBench) -> None:
     bench = make_bench("bench", recorded)
     up = bench.up()
@@ -51,6 +54,7 @@ def test_all_is_killed_and_the_chain_is_built_again(make_bench: MakeBench, recor
     bench.genuine()
 
 
+@pytest.mark.long
 def test_a_rewritten_chain_is_set_aside_and_built_again(make_bench: MakeBench, recorded: LiveBench) -> None:
     bench = make_bench("bench", recorded)
     bench.run("falsify", "chain")
@@ -78,6 +82,7 @@ def test_a_bench_does_not_go_on_from_a_falsified_store(make_bench: MakeBench, re
     assert after["logs"][0] == before["logs"][0], "nothing was added to a log that is not what was signed"
 
 
+@pytest.mark.long
 def test_a_bench_on_the_ports_of_another_one_does_not_start(make_bench: MakeBench, recorded: LiveBench) -> None:
     first = make_bench("first", recorded)
     second = make_bench("second", recorded)

@@ -51,6 +51,7 @@ def test_the_bench_of_the_package_needs_no_file(tmp_path: Path) -> None:
     assert _typed("verify", cwd=tmp_path, **shift).startswith("GENUINE\n")
 
 
+@pytest.mark.long
 async def test_a_node_that_somebody_else_runs(tmp_path: Path, make_bench: MakeBench) -> None:
     bench = await asyncio.to_thread(make_bench, "bench", ready=False)
     other = await DevNode.start(tmp_path / "other", 777, 1_700_000_000, _RICH)

@@ -10,6 +10,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
+import pytest
 from prometheus_client.parser import text_string_to_metric_families
 
 from testbed.rig.bench import load_bench
@@ -19,6 +20,8 @@ from tests.flow.live.conftest import until
 
 if TYPE_CHECKING:
     from tests.flow.live.conftest import LiveBench, MakeBench, Up
+
+pytestmark = pytest.mark.long
 
 Samples = dict[tuple[str, str], float]
 

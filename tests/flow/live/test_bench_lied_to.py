@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 from typing import TYPE_CHECKING, Any
 
+import pytest
 from pymodbus.client import AsyncModbusTcpClient
 
 from testbed.attacks.relay import HOST
@@ -17,6 +18,7 @@ if TYPE_CHECKING:
     from tests.flow.live.conftest import LiveBench, MakeBench, Up
 
 
+@pytest.mark.long
 async def test_a_lie_on_the_wire_and_a_stranger_are_seen_and_the_operator_is_not(make_bench: MakeBench) -> None:
     bench = await asyncio.to_thread(make_bench, "bench")
     bench.edit(within_s="1.0")

@@ -13,6 +13,8 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
+import pytest
+
 from testbed.chain.reading import read_journal
 from testbed.chain.rpc import Node
 from testbed.chain.steps import Step
@@ -29,6 +31,8 @@ from tests.flow.live.conftest import LiveBench, until
 from tests.flow.live.outside import Outsider
 from tests.flow.live.quick import Quick, make_quick
 from tests.flow.live.written import Record, faults_of, records_of
+
+pytestmark = pytest.mark.long
 
 TAG = "control.level_setpoint"
 

@@ -15,7 +15,10 @@ from tests.flow.live.written import faults_of, records_of
 if TYPE_CHECKING:
     from tests.flow.live.conftest import LiveBench, MakeBench
 
-pytestmark = pytest.mark.skipif(not hasattr(resource, "prlimit"), reason="prlimit(2) is Linux")
+pytestmark = [
+    pytest.mark.long,
+    pytest.mark.skipif(not hasattr(resource, "prlimit"), reason="prlimit(2) is Linux"),
+]
 
 
 def test_a_gateway_whose_disk_is_full(make_bench: MakeBench, recorded: LiveBench) -> None:

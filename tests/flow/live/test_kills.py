@@ -6,6 +6,8 @@ import pytest
 
 from tests.flow.live.killing import VICTIMS, Killer
 
+pytestmark = pytest.mark.long
+
 KILLS = 20
 SEED = 1
 

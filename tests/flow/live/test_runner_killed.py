@@ -11,6 +11,8 @@ import sys
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
+import pytest
+
 from testbed.core.bodies import (
     CONFIRMED,
     INTENDED,
@@ -72,6 +74,7 @@ def runner(bench: LiveBench, text: str) -> subprocess.Popen[str]:
     )
 
 
+@pytest.mark.long
 def test_a_killed_runner_trips_the_watchdog_and_the_next_one_tells_of_it(make_bench: MakeBench) -> None:
     bench = make_bench("bench")
     bench.file.write_text(bench.file.read_text(encoding="utf-8") + '\n[test]\nby = "modbus"\n', encoding="utf-8")

@@ -137,6 +137,7 @@ def quick(tmp_path: Path) -> "Quick":
     return Quick(make_quick(tmp_path / "bench", witness=True))
 
 
+@pytest.mark.long
 def test_one_that_was_away_catches_up_and_refuses_what_was_rewritten(quick: Quick) -> None:
     live, bench = quick.live, quick.bench
     folder, key = Paths(bench.data).role_folder("witness"), Paths(bench.data).key("witness")
