@@ -74,7 +74,7 @@ class Ground:
     @property
     def on_disk(self) -> bool:
         """Whether the files are what the evidence says."""
-        return "/" not in self.name
+        return self.name.partition("/")[2] in ("", "unseen")
 
 
 def make(folder: Path, recipe: Recipe) -> None:

@@ -85,14 +85,14 @@ def _rewrite(facts: Facts, rng: Random, origin: str) -> Plan:
 def _change(facts: Facts, rng: Random, origin: str) -> Plan:
     log = facts[origin]
     index = log.place(rng)
-    done, body = _other(rng, origin, log.bodies[index])
+    done, body = other_body(rng, origin, log.bodies[index])
     rows = list(log.rows)
     rows[index] = with_body(rows[index], encode_body(body), rows[index].salt)
-    sought = _consequences(origin, index, log.bodies[index])
+    sought = consequences(origin, index, log.bodies[index])
     return plan(facts, origin, f"{done} in record {index}", rows, index, 0, sought)
 
 
-def _other(rng: Random, origin: str, body: Body) -> tuple[str, Body]:
+def other_body(rng: Random, origin: str, body: Body) -> tuple[str, Body]:
     """Another body. Of a state, a measured value: a set-point would be unexplained as well."""
     if not isinstance(body, State):
         return changed(rng, body)
@@ -113,8 +113,8 @@ def _other(rng: Random, origin: str, body: Body) -> tuple[str, Body]:
     )
 
 
-def _consequences(origin: str, index: int, body: Body) -> list[Sought]:
-    """What a changed record says that cannot be: of the kind that `_other` makes of it."""
+def consequences(origin: str, index: int, body: Body) -> list[Sought]:
+    """What a changed record says that cannot be: of the kind that `other_body` makes of it."""
     match body:
         case State():
             return [_on(What.ALTERED, Layer.GATEWAY, origin, index)]
