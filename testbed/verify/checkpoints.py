@@ -1,6 +1,6 @@
 """Signed checkpoints of a log: whose signature they bear, and whether one tree holds them all."""
 
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 
@@ -34,12 +34,16 @@ class Anchored:
 
 @dataclass(frozen=True, slots=True)
 class Signed:
-    """A checkpoint with a valid signature, and where it was found. own: by the log itself, not under an anchor."""
+    """A checkpoint with a valid signature, and where it was found.
+
+    own: by the log itself, not under an anchor; by: who else holds it, "" for the log itself.
+    """
 
     checkpoint: Checkpoint
     where: str
     own: bool
     published: bool = False
+    by: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,7 +90,8 @@ def valid_checkpoints(
         if size is not None and found.size != size:
             detail = f"the checkpoint of size {found.size} stands in its place"
             findings.append(Finding(What.ALTERED, Layer.LOG, where, detail, origin=origin))
-        signed.append(Signed(found, where, own=layer is Layer.IDENTITY, published=published))
+        own = layer is Layer.IDENTITY
+        signed.append(Signed(found, where, own, published, by="" if own else "anchor"))
 
     for size, note in evidence.checkpoints:
         take(f"checkpoint of {origin}, size {size}", size, note, What.WRONG_KEY, Layer.IDENTITY)
@@ -130,7 +135,7 @@ def signed_elsewhere(keys: LogKeys, shown: Sequence[Shown], notes: dict[bytes, C
             found = notes.get(one.note) or open_checkpoint(one.note, keys, keys.name)
             notes[one.note] = found
             where = f"checkpoint of {keys.name}, size {found.size}, in {one.where}"
-            signed.append(Signed(found, where, own=False))
+            signed.append(Signed(found, where, own=False, by="receipt"))
     return signed
 
 
@@ -170,14 +175,27 @@ def check_growth(origin: str, leaves: Packed, signed: Sequence[Signed], anchored
     forked = [one for one in signed if roots.get(one.checkpoint.size, one.checkpoint.root) != one.checkpoint.root]
     if forked:
         first = min(forked, key=lambda one: one.checkpoint.size)
-        held = max((size for size in agreed if size < first.checkpoint.size), default=0)
+        held = _held(first, signed, roots)
         detail = (
             f"its key signed root {first.checkpoint.root.hex()} and, over other records, a log whose root at this size"
             f" is {roots[first.checkpoint.size].hex()}; the first other record is one of {_range(held, first)}"
-            f" ({len(forked)} signed checkpoint(s) in all lie off the log)"
+            f" ({len({one.checkpoint for one in forked})} signed checkpoint(s) in all lie off the log)"
         )
         findings.append(Finding(What.FORKED, Layer.LOG, first.where, detail, origin=origin))
     return Growth(agreed, tuple(forked), tuple(findings))
+
+
+def _held(forked: Signed, signed: Sequence[Signed], roots: Mapping[int, bytes]) -> int:
+    """The largest size below a forked one up to which the log is what it was, by the same holder or by receipts.
+
+    What anchors say of a log that was made anew with its chain is what they were made to say.
+    """
+    sizes = (
+        one.checkpoint.size
+        for one in signed
+        if one.by in (forked.by, "receipt") and one.by and roots.get(one.checkpoint.size) == one.checkpoint.root
+    )
+    return max((size for size in sizes if size < forked.checkpoint.size), default=0)
 
 
 def _range(held: int, forked: Signed) -> str:

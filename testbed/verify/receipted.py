@@ -1,6 +1,6 @@
 """Checkpoints that receipts hold of other logs: what their keys once signed, whatever became of journal and chain."""
 
-from collections.abc import Collection, Iterable, Iterator
+from collections.abc import Iterable, Iterator
 
 from testbed.core.bodies import AnchorReceipt
 from testbed.core.entry import Kind
@@ -8,9 +8,9 @@ from testbed.verify.checkpoints import Shown
 from testbed.verify.log import CheckedLog
 
 
-def receipted(receipts: Iterable[CheckedLog], origin: str, known: Collection[bytes]) -> list[Shown]:
-    """Each checkpoint of a log that a receipt holds and that is not `known` from the journal as well."""
-    return [one for log in receipts for one in _of(log, origin) if one.note not in known]
+def receipted(receipts: Iterable[CheckedLog], origin: str) -> list[Shown]:
+    """Each checkpoint of a log that a receipt holds."""
+    return [one for log in receipts for one in _of(log, origin)]
 
 
 def _of(receipts: CheckedLog, origin: str) -> Iterator[Shown]:

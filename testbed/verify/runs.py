@@ -34,10 +34,10 @@ def in_runs(findings: Iterable[Finding]) -> list[Finding]:
     return sorted(folded, key=lambda one: (_index(one), one.what.value))
 
 
-def last_of(finding: Finding) -> int | None:
-    """Index of the last record that a finding is on, None where it is on none."""
+def last_of(finding: Finding) -> int:
+    """Index of the last record that a finding is on, -1 where it is on none."""
     named = _SPAN.match(finding.where)
-    return finding.index if named is None or finding.index is None else int(named[1])
+    return _index(finding) if named is None or finding.index is None else int(named[1])
 
 
 def _as_one(run: Sequence[Finding]) -> Finding:

@@ -125,7 +125,7 @@ def _check(trust: Trust, evidence: Evidence, make_model: ModelMaker, work: Work)
         anchored = [*first, *anchored_there(further, trusted.origin)]
         revoked = [one for one in trust.revoked if one.key.name == trusted.origin]
         receipts = [log for log in logs.values() if log.trusted.role is LogRole.RECEIPTS]
-        shown = receipted(receipts, trusted.origin, {one.note for one in anchored})
+        shown = receipted(receipts, trusted.origin)
         log = check_log(trusted, trust.simulated, found, anchored, mirror, work, trust.root, revoked, shown)
         logs[trusted.origin] = log
         # What is proved rests on the first chain; the others bear witness against a log, and are listed beside it.

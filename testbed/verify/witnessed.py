@@ -77,7 +77,7 @@ def kept_of(keys: LogKeys, evidence: LogEvidence, notes: dict[bytes, Checkpoint]
                 continue
             notes[note] = found
             place = f"checkpoint of {keys.name}, size {found.size}, that {mirror.witness} keeps"
-            signed.append(Signed(found, place, own=False))
+            signed.append(Signed(found, place, own=False, by=mirror.witness))
     return Kept(tuple(signed), tuple(damaged))
 
 

@@ -1,6 +1,15 @@
 """Every cell of the campaign. A new layer, operation or attacker is a module with CELLS of its own, named here."""
 
-from tests.deep.mutations import bundles, journal, keyed, published, rows, tiles
+from tests.deep.mutations import bundles, journal, keyed, nodes, published, rebuilt, rows, tiles
 from tests.deep.mutations.cell import Cell
 
-CELLS: tuple[Cell, ...] = (*rows.CELLS, *published.CELLS, *tiles.CELLS, *bundles.CELLS, *keyed.CELLS, *journal.CELLS)
+CELLS: tuple[Cell, ...] = (
+    *rows.CELLS,
+    *published.CELLS,
+    *tiles.CELLS,
+    *bundles.CELLS,
+    *journal.CELLS,
+    *nodes.CELLS,
+    *keyed.CELLS,
+    *rebuilt.CELLS,
+)

@@ -26,6 +26,7 @@ class Draft:
         self.journal_head: Head | None = ground.evidence.journal_head
         self.journal_problem = ground.evidence.journal_problem
         self.chain: ChainEvidence | None = ground.evidence.chain
+        self.chain_problem = ground.evidence.chain_problem
         self._rows: dict[str, list[Row]] = {}
         self._notes: dict[str, list[tuple[int, bytes]]] = {}
         self._tiles: dict[str, dict[str, bytes]] = {}
@@ -64,6 +65,7 @@ class Draft:
             journal_head=None if lost else self.journal_head,
             journal_problem=self.journal_problem,
             chain=self.chain,
+            chain_problem=self.chain_problem,
         )
 
 

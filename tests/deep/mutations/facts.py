@@ -35,10 +35,16 @@ class LogFacts:
         self.tiles = log.tiles or {}
         self.published = log.published or b""
         self.anchors = anchors
+        self.mirrors = log.mirrors
 
     @property
     def size(self) -> int:
         return len(self.rows)
+
+    @property
+    def witnessed(self) -> int:
+        """Records that a witness saw, and whose hashes it keeps."""
+        return max((len(mirror.leaves) for mirror in self.mirrors), default=0)
 
     @property
     def confirmed(self) -> int:

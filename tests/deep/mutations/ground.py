@@ -74,7 +74,7 @@ class Ground:
     @property
     def on_disk(self) -> bool:
         """Whether the files are what the evidence says."""
-        return "/" not in self.name
+        return self.name.partition("/")[2] in ("", "unseen")
 
 
 def make(folder: Path, recipe: Recipe) -> None:
@@ -106,14 +106,25 @@ def read(folder: Path, name: str) -> Ground:
 
 
 def grounds(folder: Path, recipes: Sequence[Recipe] = RECIPES) -> list[Ground]:
-    """Every bench: as it ended, as it stood before its last round of anchors, and then with a twin that lags."""
+    """Every bench as it ended; without its witness; as it stood before its last round of anchors, which no witness saw;
+    and then with a twin that lags.
+    """
     found: list[Ground] = []
     for recipe in recipes:
         make(folder / recipe.name, recipe)
         whole = read(folder / recipe.name, recipe.name)
-        waiting = replace(whole, name=f"{recipe.name}/waiting", evidence=before_the_last_round(whole.evidence))
-        found += [whole, waiting, replace(waiting, name=f"{recipe.name}/lagging", evidence=lagging(waiting.evidence))]
+        trust, evidence = replace(whole.trust, witnesses=()), unseen(whole.evidence)
+        alone = replace(whole, name=f"{recipe.name}/unseen", trust=trust, evidence=evidence)
+        waiting = replace(alone, name=f"{recipe.name}/waiting", evidence=before_the_last_round(evidence))
+        lags = replace(alone, name=f"{recipe.name}/lagging", evidence=lagging(waiting.evidence))
+        found += [whole, alone, waiting, lags]
     return found
+
+
+def unseen(evidence: Evidence) -> Evidence:
+    """The same without anything that a witness keeps."""
+    logs = {origin: replace(log, mirrors=()) for origin, log in evidence.logs.items()}
+    return replace(evidence, logs=logs)
 
 
 def before_the_last_round(evidence: Evidence) -> Evidence:

@@ -10,9 +10,9 @@ from testbed.record.bodies import encode_body
 from tests.deep.mutations.cell import KEY, Cell, Draft, Plan
 from tests.deep.mutations.changing import changed
 from tests.deep.mutations.expected import Expected, Sought, found, pending
-from tests.deep.mutations.facts import Facts
+from tests.deep.mutations.facts import Facts, LogFacts
 from tests.deep.mutations.ground import GATEWAY, OPERATOR, READER, RECEIPTS, TWIN, TWIN_LAG
-from tests.deep.mutations.owned import counted, forks, resigned, with_body
+from tests.deep.mutations.owned import counted, exact, forks, resigned, with_body
 
 NOBODY = "no anchor covers it, no other log has seen it, and what it says contradicts nothing"
 
@@ -30,15 +30,19 @@ def plan(
     log = facts[origin]
     differs = [at for at in range(min(log.size, len(rows))) if rows[at].entry != log.rows[at].entry]
     held = forks(facts, origin, differs, len(rows))
-    return Plan(f"{origin}: {said}, signed anew", apply, expected(origin, held, sought))
+    shown = exact(facts, origin, differs, len(rows))
+    return Plan(f"{origin}: {said}, signed anew", apply, expected(origin, held, sought, shown))
 
 
-def expected(origin: str, held: Sequence[Sought], sought: Sequence[Sought]) -> Expected:
-    """A log that others can show to be forked or cut off speaks for nothing else; but false records of a twin, and
-    false receipts, are found each at its place.
+def expected(origin: str, held: Sequence[Sought], sought: Sequence[Sought], shown: Sequence[int]) -> Expected:
+    """A log that others can show to be forked or cut off speaks for nothing else; but false records of a twin, false
+    receipts, and states that the PLC did not sign, are found each at its place.
+
+    shown: records of which others know what stood there; what the PLC signed says no more of those.
     """
     if held and origin not in (TWIN, RECEIPTS):
-        sought = ()
+        sought = [one for one in sought if one.layer in _DEVICE and one.what is not What.INVENTED]
+    sought = [one for one in sought if one.layer not in _DEVICE or one.index not in shown]
     # A twin that was cut off is behind by no fault of its own.
     every = [*held, *(one for one in sought if not held or one.what is not What.STALLED)]
     open_only = {What.DISAGREED, What.STALLED, What.UNEXPLAINED}
@@ -48,6 +52,14 @@ def expected(origin: str, held: Sequence[Sought], sought: Sequence[Sought]) -> E
 
 def _on(what: What, layer: Layer, origin: str, index: int) -> Sought:
     return Sought(what, layer, f"record {index} of {origin}", origin, index)
+
+
+def _is_state(log: LogFacts, index: int) -> bool:
+    return log.entries[index].kind is Kind.STATE
+
+
+_DEVICE = (Layer.GATEWAY, Layer.WIRE)
+"""Where what the PLC signed speaks against a record."""
 
 
 # Operations.
@@ -73,14 +85,14 @@ def _rewrite(facts: Facts, rng: Random, origin: str) -> Plan:
 def _change(facts: Facts, rng: Random, origin: str) -> Plan:
     log = facts[origin]
     index = log.place(rng)
-    done, body = _other(rng, origin, log.bodies[index])
+    done, body = other_body(rng, origin, log.bodies[index])
     rows = list(log.rows)
     rows[index] = with_body(rows[index], encode_body(body), rows[index].salt)
-    sought = _consequences(facts, origin, index, log.bodies[index])
+    sought = consequences(origin, index, log.bodies[index])
     return plan(facts, origin, f"{done} in record {index}", rows, index, 0, sought)
 
 
-def _other(rng: Random, origin: str, body: Body) -> tuple[str, Body]:
+def other_body(rng: Random, origin: str, body: Body) -> tuple[str, Body]:
     """Another body. Of a state, a measured value: a set-point would be unexplained as well."""
     if not isinstance(body, State):
         return changed(rng, body)
@@ -90,16 +102,22 @@ def _other(rng: Random, origin: str, body: Body) -> tuple[str, Body]:
     at = 1 if origin == GATEWAY else len(raw) - 2
     values = (*body.values[:place], raw[:at] + bytes([raw[at] ^ 0x10]) + raw[at + 1 :], *body.values[place + 1 :])
     return f"another value at place {place}", State(
-        body.boot, body.scan, body.device_time_ns, body.receive_time_ns, values, body.statuses
+        body.boot,
+        body.scan,
+        body.device_time_ns,
+        body.receive_time_ns,
+        values,
+        body.statuses,
+        body.frame,
+        body.signature,
     )
 
 
-def _consequences(facts: Facts, origin: str, index: int, body: Body) -> list[Sought]:
-    """What a changed record says that cannot be: of the kind that `_other` makes of it."""
+def consequences(origin: str, index: int, body: Body) -> list[Sought]:
+    """What a changed record says that cannot be: of the kind that `other_body` makes of it."""
     match body:
         case State():
-            pair = [f"record {facts.state_of(log, body)} of {log}" for log in (GATEWAY, READER)]
-            return [Sought(What.DISAGREED, Layer.WIRE, " and ".join(pair))]
+            return [_on(What.ALTERED, Layer.GATEWAY, origin, index)]
         case TwinRecord():
             return [_on(What.DIVERGED, Layer.TWIN, origin, index)]
         case Peer():
@@ -135,6 +153,8 @@ def _duplicate(facts: Facts, rng: Random, origin: str) -> Plan:
         sought = [_on(What.SKIPPED, Layer.TWIN, origin, index + 1)]
     if origin == RECEIPTS:
         sought = [_on(What.SUBSTITUTED, Layer.ANCHOR, origin, index + 1)]
+    if _is_state(log, index):
+        sought = [_on(What.REPLAYED, Layer.WIRE, origin, index + 1)]
     return plan(facts, origin, f"record {index} there twice", rows, index + 1, 1, sought)
 
 
@@ -150,6 +170,8 @@ def _swap(facts: Facts, rng: Random, origin: str) -> Plan:
         sought = [_on(What.SKIPPED, Layer.TWIN, origin, at) for at in (index, other)]
     if origin == RECEIPTS:
         sought = [_on(What.SUBSTITUTED, Layer.ANCHOR, origin, index)]
+    if _is_state(log, index) and _is_state(log, other):
+        sought = [_on(What.REPLAYED, Layer.WIRE, origin, other)]
     return plan(facts, origin, f"records {index} and {other} exchanged", counted(rows), index, 0, sought)
 
 
@@ -193,7 +215,8 @@ def _seen(facts: Facts, origin: str) -> int:
 
 
 def _covered(facts: Facts, origin: str) -> int:
-    return max([facts[origin].confirmed, *(size for _, _, size in facts.kept[origin])])
+    log = facts[origin]
+    return max([log.confirmed, log.witnessed, *(size for _, _, size in facts.kept[origin])])
 
 
 OPERATIONS: dict[str, Op] = {

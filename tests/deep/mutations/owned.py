@@ -61,31 +61,44 @@ def with_body(row: Row, body: bytes, salt: bytes) -> Row:
     return Row(row.index, encode_entry(entry), salt, body)
 
 
+def exact(facts: Facts, origin: str, changed: Sequence[int], size: int) -> list[int]:
+    """Which of the records at `changed`, in a log that now has `size`, somebody shows to have been others.
+
+    A witness shows all that it saw. The twin shows what it named as its inputs, where it keeps a signed checkpoint over
+    them that the log's tree can be held against.
+    """
+    if not changed:
+        return []
+    seen = facts[origin].witnessed
+    if seen:
+        return [index for index in sorted(changed) if index < min(seen, size)]
+    if origin != GATEWAY:
+        return []
+    shown = max((held for _, _, held in facts.kept[origin] if min(changed) < held <= size), default=0)
+    return [index for index in sorted(set(changed) & facts.consumer.keys()) if index < shown]
+
+
 def forks(facts: Facts, origin: str, changed: Sequence[int], size: int) -> list[Sought]:
     """What others can show of a log that now has `size` records, other ones at the indices `changed`.
 
-    Where the twin named the record that was there, the place is exact; else it is what an anchor, or a checkpoint that
-    another log keeps, bounds. A log that was not changed below its end, and is shorter, was rolled back.
+    Where a witness or the twin knows what was there, the place is exact; else it is what an anchor, or a checkpoint
+    that another log keeps, bounds. A log that was not changed below its end, and is shorter, was rolled back.
     """
     log = facts[origin]
     kept = sorted(held for _, _, held in facts.kept[origin])
     anchored = [one.size for one in log.anchors]
+    if shown := exact(facts, origin, changed, size):
+        return records(What.FORKED, Layer.LOG, origin, shown)
     if changed:
         first = min(changed)
-        shown = max((held for held in kept if first < held <= size), default=0)
-        if origin == GATEWAY:
-            exact = [index for index in sorted(set(changed) & facts.consumer.keys()) if index < shown]
-            if exact:
-                return records(What.FORKED, Layer.LOG, origin, exact)
         anchor = next((one for one in log.anchors if first < one.size <= size), None)
         if anchor is not None:
             held = max((one for one in anchored if one <= first), default=0)
             where = f"checkpoint of {origin}, size {anchor.size}, anchored in block {anchor.block}"
-            said = f"records {held} to {anchor.size - 1}"
-            return [Sought(What.FORKED, Layer.LOG, where, origin, None, said)]
-        if shown:
-            where = f"checkpoint of {origin}, size {min(held for held in kept if held > first)}"
-            return [Sought(What.FORKED, Layer.LOG, where, origin)]
-    if max([*anchored, *kept], default=0) > size:
+            return [Sought(What.FORKED, Layer.LOG, where, origin, None, f"records {held} to {anchor.size - 1}")]
+        over = [held for held in kept if first < held <= size]
+        if over:
+            return [Sought(What.FORKED, Layer.LOG, f"checkpoint of {origin}, size {min(over)}", origin)]
+    if max([*anchored, *kept, log.witnessed], default=0) > size:
         return [Sought(What.ROLLED_BACK, Layer.LOG, f"{origin} from record {size} on", origin, size)]
     return []
