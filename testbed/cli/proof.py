@@ -107,6 +107,8 @@ def _checked(found: Proved) -> Iterator[str]:
         return
     if record.body is not None:
         yield "store: the body opens the commitment in its entry"
+    if found.signed_by:
+        yield f"plc: {found.signed_by} signed this very state with a key of its own"
     size = record.checkpoint.size
     yield f"log: the entry is leaf {record.index} under a checkpoint of {size} records that its key signed"
     if found.replayed:
@@ -131,7 +133,9 @@ def _not_proved(found: Proved) -> Iterator[str]:
             f"that block {anchored.proven.height} stands on the chain: compare its hash, or ask a node with --node URL;"
             " offline the receipts' log alone says so"
         )
-    if record.entry.kind is Kind.STATE:
+    if found.signed_by:
+        yield f"that sensors and program tell the truth: {found.signed_by} signs what it holds, not what the machine did"
+    elif record.entry.kind is Kind.STATE:
         yield "that the reader was told the truth: its log says what it read, not what the machine did"
     if record.entry.kind is Kind.STATE and not found.tags:
         yield "what its values mean: the file holds no tag list that the trust file names"
@@ -163,6 +167,7 @@ def _as_json(found: Proved) -> dict[str, object]:
         },
         "logged_after": None if found.after is None else {"number": found.after.block, "time": found.after.time},
         "replayed": found.replayed,
+        "signed_by": found.signed_by or None,
         "keys": found.signers,
         "witnesses": found.witnesses,
         "node": found.node or None,

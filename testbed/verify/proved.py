@@ -4,7 +4,7 @@ import hashlib
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 
-from testbed.core.bodies import Genesis, Tombstone
+from testbed.core.bodies import Genesis, State, Tombstone
 from testbed.core.entry import Kind
 from testbed.core.errors import InvalidData
 from testbed.core.finding import Finding, Layer, Verdict, What
@@ -13,6 +13,7 @@ from testbed.keys.evidence_file import Claim, EvidenceFile, Fork
 from testbed.merkle.proofs import verify_fork
 from testbed.record.schema import decode_tags
 from testbed.verify.across import ModelMaker
+from testbed.verify.device import DeviceView, check_device
 from testbed.verify.opened import OpenedRecord, Opener, refusal
 from testbed.verify.proved_anchor import (
     AnchoredRecord,
@@ -41,8 +42,8 @@ class Proved:
 
     record: None where it does not prove itself; tags: what its values mean, empty where that is not proved;
     anchored: None where no anchor is shown; after: the block that its log knew before; replayed: a twin record that was
-    run again; signers: keys, as text, whose signatures it rests on; node: the one that was asked, "" where none was;
-    witnesses: how many are trusted.
+    run again; signed_by: the PLC that signed this very state, "" where none did; signers: keys, as text, whose
+    signatures it rests on; node: the one that was asked, "" where none was; witnesses: how many are trusted.
     """
 
     claim: Claim
@@ -55,6 +56,7 @@ class Proved:
     anchored: AnchoredRecord | None = None
     after: After | None = None
     replayed: bool = False
+    signed_by: str = ""
     signers: list[str] = field(default_factory=list)
     node: str = ""
     witnesses: int = 0
@@ -118,6 +120,8 @@ def _check_records(
     result.tags, found = _tags(file.tags, subject, trusted, trust)
     result.findings += found
     _check_anchored(file, records, trust, opener, node, result)
+    if isinstance(subject.body, State) and result.tags:
+        _check_device(subject, subject.body, trusted, trust, result)
     if subject.entry.kind is Kind.TWIN and trusted.role is LogRole.TWIN:
         step = check_step(subject, trusted, Material(trust, places, file.tags, file.parameters, make_model))
         result.replayed = step.replayed
@@ -130,6 +134,16 @@ def _check_records(
     anchor = result.anchored
     used = [*records, *([anchor.receipt] if anchor is not None and anchor.receipt is not None else [])]
     result.signers = list(dict.fromkeys(one.signer.encode() for one in used))
+
+
+def _check_device(subject: OpenedRecord, state: State, trusted: TrustedLog, trust: Trust, result: Proved) -> None:
+    """A state of a PLC that signs is what it signed. One that says that the PLC was lost is nobody's to sign."""
+    for device in trust.devices:
+        if device.plc == trusted.reads:
+            view = DeviceView(device.plc, device.key, result.tags)
+            found = check_device(subject.origin, [(subject.index, state)], view)
+            result.findings += found.findings
+            result.signed_by = device.plc if found.signed(subject.index) else ""
 
 
 def _why_erased(subject: OpenedRecord, records: Sequence[OpenedRecord], trust: Trust) -> str:

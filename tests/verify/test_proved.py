@@ -92,6 +92,19 @@ def test_a_state_is_told_with_its_values_and_between_which_blocks(prove: Prove, 
     assert found.after.time <= found.record.body.receive_time_ns // 10**9 <= found.anchored.proven.time
 
 
+def test_a_state_is_what_the_plc_signed_or_it_is_forged(prove: Prove, trust: Trust) -> None:
+    file = prove("gateway", 200)
+    found = check(file, trust)
+    assert (found.verdict, found.signed_by) == (Verdict.GENUINE, "cell")
+    (device,) = trust.devices
+    flipped = replace(device.key, public=bytes([device.key.public[0] ^ 1, *device.key.public[1:]]))
+    found = check(file, replace(trust, devices=(replace(device, key=flipped),)))
+    assert (found.verdict, found.signed_by) == (Verdict.FALSIFIED, "")
+    assert seen(found) == [(What.FORGED, Layer.WIRE)]
+    found = check(file, replace(trust, devices=()))
+    assert (found.verdict, found.signed_by) == (Verdict.GENUINE, "")
+
+
 def test_every_proved_record_stands_in_the_log_at_its_place(prove: Prove) -> None:
     file = prove("twin", 301)
     assert [one.place for one in file.records] == sorted(one.place for one in file.records)
