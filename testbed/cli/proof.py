@@ -134,7 +134,7 @@ def _not_proved(found: Proved) -> Iterator[str]:
             " offline the receipts' log alone says so"
         )
     if found.signed_by:
-        yield f"that sensors and program tell the truth: {found.signed_by} signs what it holds, not what the machine did"
+        yield f"that sensors tell the truth: {found.signed_by} signs what it holds, not what the machine did"
     elif record.entry.kind is Kind.STATE:
         yield "that the reader was told the truth: its log says what it read, not what the machine did"
     if record.entry.kind is Kind.STATE and not found.tags:
