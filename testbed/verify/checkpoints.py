@@ -188,12 +188,14 @@ def check_growth(origin: str, leaves: Packed, signed: Sequence[Signed], anchored
 def _held(forked: Signed, signed: Sequence[Signed], roots: Mapping[int, bytes]) -> int:
     """The largest size below a forked one up to which the log is what it was, by the same holder or by receipts.
 
-    What anchors say of a log that was made anew with its chain is what they were made to say.
+    What anchors say of a log that was made anew with its chain is what they were made to say: they count where no
+    receipt speaks of the log.
     """
+    others = "receipt" if any(one.by == "receipt" for one in signed) else "anchor"
     sizes = (
         one.checkpoint.size
         for one in signed
-        if one.by in (forked.by, "receipt") and one.by and roots.get(one.checkpoint.size) == one.checkpoint.root
+        if one.by in (forked.by, others) and one.by and roots.get(one.checkpoint.size) == one.checkpoint.root
     )
     return max((size for size in sizes if size < forked.checkpoint.size), default=0)
 

@@ -50,11 +50,14 @@ _FINDINGS = {
 
 @dataclass(frozen=True, slots=True)
 class Examined:
-    """One state by itself. frame: None unless the device signed it; why: the mark in words, "" for SIGNED."""
+    """One state by itself. frame: None unless the device signed it; why: the mark in words, "" for SIGNED; own: the
+    frame is of the scan that the state says it is.
+    """
 
     mark: Mark
     frame: DeviceFrame | None = None
     why: str = ""
+    own: bool = True
 
 
 @dataclass(frozen=True, slots=True)
@@ -157,7 +160,7 @@ class DeviceView:
             return Examined(Mark.FORGED, None, f"its frame names another device than {self.plc}")
         if (state.boot, state.scan) != (frame.boot, frame.scan):
             why = f"its frame is of {_scan(frame)}, and it says that it is scan {state.scan}, boot {state.boot}"
-            return Examined(Mark.ALTERED, frame, why)
+            return Examined(Mark.ALTERED, frame, why, own=False)
         image = self._repack(state.values, frame.image if frame.form is Form.WHOLE else None)
         if image is None and frame.form is Form.DIGEST and any(raw is None for raw in state.values):
             return Examined(Mark.STRIPPED, frame, "not all of the values were read that its frame speaks for")
@@ -202,9 +205,11 @@ def check_device(
     last = Mark.SIGNED
     read = ((index, state) for index, state in states if any(raw is not None for raw in state.values))
     for index, found in _examined(read, view, crew or Crew(1)):
-        if newest is not None and found.frame is not None and not _follows(found.frame, newest):
+        # A frame of another scan than the state says of itself does not tell where the counter stands.
+        own = found.frame is not None and found.own
+        if found.frame is not None and own and newest is not None and not _follows(found.frame, newest):
             found = Examined(Mark.REPLAYED, found.frame, _again(found.frame, newest))
-        elif found.frame is not None:
+        elif own:
             newest = found.frame
         result.states.add(index)
         if found.mark is not Mark.SIGNED:

@@ -16,7 +16,7 @@ _SPEAKS_FOR_ANCHORS = {
 
 
 _OF_DEVICES = (Layer.GATEWAY, Layer.WIRE)
-_FALSE = (What.FORGED, What.ALTERED, What.REPLAYED)
+_FALSE = (What.FORGED, What.ALTERED, What.REPLAYED, What.STRIPPED)
 
 
 def fold(findings: Sequence[Finding]) -> list[Finding]:

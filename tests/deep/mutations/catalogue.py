@@ -1,6 +1,6 @@
 """Every cell of the campaign. A new layer, operation or attacker is a module with CELLS of its own, named here."""
 
-from tests.deep.mutations import bundles, journal, keyed, nodes, published, rebuilt, rows, tiles
+from tests.deep.mutations import bundles, frames, journal, keyed, nodes, published, rebuilt, rows, signing, tiles
 from tests.deep.mutations.cell import Cell
 
 CELLS: tuple[Cell, ...] = (
@@ -11,5 +11,7 @@ CELLS: tuple[Cell, ...] = (
     *journal.CELLS,
     *nodes.CELLS,
     *keyed.CELLS,
+    *frames.CELLS,
+    *signing.CELLS,
     *rebuilt.CELLS,
 )

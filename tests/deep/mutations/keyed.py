@@ -50,7 +50,7 @@ def expected(origin: str, held: Sequence[Sought], sought: Sequence[Sought], show
     return found(*every, verdict=Verdict.INCONCLUSIVE if weak else Verdict.FALSIFIED) if every else pending(NOBODY)
 
 
-def _on(what: What, layer: Layer, origin: str, index: int) -> Sought:
+def on(what: What, layer: Layer, origin: str, index: int) -> Sought:
     return Sought(what, layer, f"record {index} of {origin}", origin, index)
 
 
@@ -117,16 +117,16 @@ def consequences(origin: str, index: int, body: Body) -> list[Sought]:
     """What a changed record says that cannot be: of the kind that `other_body` makes of it."""
     match body:
         case State():
-            return [_on(What.ALTERED, Layer.GATEWAY, origin, index)]
+            return [on(What.ALTERED, Layer.GATEWAY, origin, index)]
         case TwinRecord():
-            return [_on(What.DIVERGED, Layer.TWIN, origin, index)]
+            return [on(What.DIVERGED, Layer.TWIN, origin, index)]
         case Peer():
             layer = Layer.TWIN if origin == TWIN else Layer.GATEWAY
-            return [_on(What.INVENTED, layer, origin, index)]
+            return [on(What.INVENTED, layer, origin, index)]
         case Beacon():
-            return [_on(What.REWRITTEN, Layer.CHAIN, origin, index)]
+            return [on(What.REWRITTEN, Layer.CHAIN, origin, index)]
     if origin == RECEIPTS and index > 0:
-        return [_on(What.SUBSTITUTED, Layer.ANCHOR, origin, index)]
+        return [on(What.SUBSTITUTED, Layer.ANCHOR, origin, index)]
     return []
 
 
@@ -137,9 +137,9 @@ def _delete(facts: Facts, rng: Random, origin: str) -> Plan:
     sought = []
     if origin == TWIN and log.entries[index].kind is Kind.TWIN and index + 2 < log.size:
         # The next twin record begins behind a gap; it has moved down by one.
-        sought = [_on(What.SKIPPED, Layer.TWIN, origin, index + 1)]
+        sought = [on(What.SKIPPED, Layer.TWIN, origin, index + 1)]
     if origin == RECEIPTS and index + 1 < log.size:
-        sought = [_on(What.SUBSTITUTED, Layer.ANCHOR, origin, index)]
+        sought = [on(What.SUBSTITUTED, Layer.ANCHOR, origin, index)]
     return plan(facts, origin, f"record {index} left out", rows, index, -1, sought)
 
 
@@ -150,11 +150,11 @@ def _duplicate(facts: Facts, rng: Random, origin: str) -> Plan:
     rows = counted([*log.rows[: index + 1], copy, *log.rows[index + 1 :]])
     sought = []
     if origin == TWIN and log.entries[index].kind is Kind.TWIN:
-        sought = [_on(What.SKIPPED, Layer.TWIN, origin, index + 1)]
+        sought = [on(What.SKIPPED, Layer.TWIN, origin, index + 1)]
     if origin == RECEIPTS:
-        sought = [_on(What.SUBSTITUTED, Layer.ANCHOR, origin, index + 1)]
+        sought = [on(What.SUBSTITUTED, Layer.ANCHOR, origin, index + 1)]
     if _is_state(log, index):
-        sought = [_on(What.REPLAYED, Layer.WIRE, origin, index + 1)]
+        sought = [on(What.REPLAYED, Layer.WIRE, origin, index + 1)]
     return plan(facts, origin, f"record {index} there twice", rows, index + 1, 1, sought)
 
 
@@ -167,11 +167,11 @@ def _swap(facts: Facts, rng: Random, origin: str) -> Plan:
     rows[index], rows[other] = rows[other], rows[index]
     sought = []
     if origin == TWIN and log.entries[index].kind is Kind.TWIN:
-        sought = [_on(What.SKIPPED, Layer.TWIN, origin, at) for at in (index, other)]
+        sought = [on(What.SKIPPED, Layer.TWIN, origin, at) for at in (index, other)]
     if origin == RECEIPTS:
-        sought = [_on(What.SUBSTITUTED, Layer.ANCHOR, origin, index)]
+        sought = [on(What.SUBSTITUTED, Layer.ANCHOR, origin, index)]
     if _is_state(log, index) and _is_state(log, other):
-        sought = [_on(What.REPLAYED, Layer.WIRE, origin, other)]
+        sought = [on(What.REPLAYED, Layer.WIRE, origin, other)]
     return plan(facts, origin, f"records {index} and {other} exchanged", counted(rows), index, 0, sought)
 
 
