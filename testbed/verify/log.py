@@ -194,7 +194,9 @@ def _check_log(
     head = max(within, key=lambda one: one.checkpoint.size).checkpoint
     log.size = head.size
     published = next((one.checkpoint.size for one in signed if one.published), None)
-    copies = _copies(evidence, hashed, stored, published, mirror, head.size)
+    # Tiles are trusted for nothing: they serve as a copy also where the checkpoint over them is none.
+    offered = head.size if published is None else published
+    copies = _copies(evidence, hashed, stored, offered, mirror, head.size)
     leaves = true_leaves(head.size, head.root, copies)
     if None in leaves and evidence.mirrors:
         copies += mirrors_of(evidence)
@@ -245,7 +247,7 @@ def _copies(
     evidence: LogEvidence,
     hashed: Hashed,
     stored: Packed,
-    published: int | None,
+    published: int,
     mirror: Mapping[int, bytes],
     size: int,
 ) -> list[Copy]:
@@ -256,7 +258,7 @@ def _copies(
         # Where records are missing or extra, those behind them stand as far from the end as they should.
         copies.append(LeafCopy(lambda: stored[max(0, len(stored) - size) :].behind(size - len(stored))))
     tiles = evidence.tiles
-    if published is not None and tiles is not None:
+    if tiles is not None:
         copies.append(LeafCopy(lambda: tile_hashes_of(tiles, 0, published)))
         copies.append(BlockCopy(lambda: tile_hashes_of(tiles, 1, published)))
     copies.append(LeafCopy.sparse(size, mirror.items))

@@ -310,7 +310,8 @@ def _where(twin: CheckedLog, index: int) -> str:
 
 def check_lag(twin: CheckedLog, source: CheckedLog, consumed: int, limit: int) -> list[Finding]:
     """A twin that is further behind than the trust file allows has stalled."""
-    behind = source.size - consumed
+    # What nobody has behind the last record of the source is a finding of its own, and no twin can consume it.
+    behind = source.end - consumed
     if behind <= limit:
         return []
     detail = f"it has consumed {consumed} of {source.size} records of {source.origin}; {limit} may be missing"

@@ -1,6 +1,18 @@
 """Every cell of the campaign. A new layer, operation or attacker is a module with CELLS of its own, named here."""
 
-from tests.deep.mutations import bundles, frames, journal, keyed, nodes, published, rebuilt, rows, signing, tiles
+from tests.deep.mutations import (
+    bundles,
+    frames,
+    journal,
+    keyed,
+    nodes,
+    published,
+    rebuilt,
+    rows,
+    several,
+    signing,
+    tiles,
+)
 from tests.deep.mutations.cell import Cell
 
 CELLS: tuple[Cell, ...] = (
@@ -14,4 +26,5 @@ CELLS: tuple[Cell, ...] = (
     *frames.CELLS,
     *signing.CELLS,
     *rebuilt.CELLS,
+    *several.CELLS,
 )

@@ -25,6 +25,8 @@ class Draft:
         self.journal: tuple[Step, ...] = ground.evidence.journal
         self.journal_head: Head | None = ground.evidence.journal_head
         self.journal_problem = ground.evidence.journal_problem
+        self.journal_file: tuple[bytes, ...] | None = None
+        """The journal's file, where it was changed as one; () where it is gone."""
         self.chain: ChainEvidence | None = ground.evidence.chain
         self.chain_problem = ground.evidence.chain_problem
         self._rows: dict[str, list[Row]] = {}

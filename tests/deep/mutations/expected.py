@@ -5,7 +5,6 @@ from dataclasses import asdict, dataclass
 from enum import Enum
 
 from testbed.core.finding import Finding, Layer, Verdict, What
-from testbed.verify.verdict import Report
 
 RUN = 3
 """So many records in a row, of which the same is said, are one finding."""
@@ -55,9 +54,9 @@ class Expected:
             "sought": [{**asdict(one), "what": one.what.value, "layer": one.layer.value} for one in self.sought],
         }
 
-    def misses(self, report: Report) -> str:
-        """What a report has wrong, in words; nothing where it says this and no more."""
-        left = list(report.findings)
+    def misses(self, verdict: Verdict, findings: Sequence[Finding]) -> str:
+        """What a check has wrong, in words; nothing where it says this and no more."""
+        left = list(findings)
         wrong: list[str] = []
         for one in self.sought:
             made = next((found for found in left if one.is_made_by(found)), None)
@@ -66,8 +65,8 @@ class Expected:
             else:
                 left.remove(made)
         wrong += [f"too much: {found}" for found in left]
-        if report.verdict is not self.verdict:
-            wrong.append(f"verdict {report.verdict.value}, not {self.verdict.value}")
+        if verdict is not self.verdict:
+            wrong.append(f"verdict {verdict.value}, not {self.verdict.value}")
         return "; ".join(wrong)
 
 

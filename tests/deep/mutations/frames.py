@@ -20,8 +20,7 @@ Change = Callable[[Facts, Random, LogFacts, int, State], tuple[str, State, What,
 
 def _state(log: LogFacts, index: int) -> State:
     body = log.bodies[index]
-    if not isinstance(body, State):
-        raise AssertionError("it was chosen among the states")
+    assert isinstance(body, State), "it was chosen among the states"
     return body
 
 

@@ -2,6 +2,7 @@
 
 import asyncio
 import json
+import re
 import shutil
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
@@ -89,14 +90,19 @@ def make(folder: Path, recipe: Recipe) -> None:
         scan: ("control.level_setpoint", 0.5 + scan / 1000) if scan % 2 else ("control.temperature_setpoint", 30.0)
         for scan in recipe.commands
     }
-    asyncio.run(simulate(load_bench(folder / "bench.toml"), recipe.scans, recipe.seed, commands=commands))
+    bench = load_bench(folder / "bench.toml")
+    asyncio.run(simulate(bench, recipe.scans, recipe.seed, commands=commands))
+    text, count = re.subn(r"(?m)^twin_lag = \d+", f"twin_lag = {TWIN_LAG}", bench.trust_file.read_text("utf-8"))
+    if count != 1:
+        raise AssertionError(f"{bench.trust_file} says nothing of a twin's lag")
+    bench.trust_file.write_text(text, encoding="utf-8")
     (folder / "ready").write_text(json.dumps(recipe.commands), encoding="utf-8")
 
 
 def read(folder: Path, name: str) -> Ground:
     """The bench in `folder` as an auditor reads it."""
     bench = load_bench(folder / "bench.toml")
-    trust = replace(auditor(load_trust(bench.trust_file)), twin_lag=TWIN_LAG)
+    trust = auditor(load_trust(bench.trust_file))
     paths = Paths(bench.data)
     keys = {
         bench.origin(role): SigningKey.from_seed(bench.origin(role), read_secret(paths.key(role)))

@@ -25,6 +25,7 @@ _CLAIMS = ("old_size", "old_root", "old_time", "size", "root", "origin")
 
 def put(draft: Draft, data: bytes | None) -> None:
     """The journal as a file of these bytes is read; None: there is no file."""
+    draft.journal_file = () if data is None else (data,)
     with tempfile.TemporaryDirectory(prefix="mutations-") as name:
         path = Path(name) / "journal.jsonl"
         if data is None:

@@ -7,8 +7,9 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from random import Random
 
+from testbed.core.finding import Finding, Verdict
 from testbed.rig.auditing import approved_model
-from testbed.verify.verdict import Report, check
+from testbed.verify.verdict import check
 from tests.deep.mutations.cell import Cell, Draft, Plan
 from tests.deep.mutations.expected import Kind
 from tests.deep.mutations.facts import Facts
@@ -53,20 +54,29 @@ def written(plans: Sequence[tuple[Facts, Plan]]) -> str:
     return "".join(json.dumps(line, sort_keys=True) + "\n" for line in lines)
 
 
-def judge(facts: Facts, plan: Plan) -> Report:
+Judged = tuple[Verdict, Sequence[Finding]]
+
+
+def judge(facts: Facts, plan: Plan) -> Judged:
     """Do it on a copy, and check that."""
     draft = Draft(facts.ground)
     plan.change(draft)
-    return check(facts.ground.trust, draft.evidence(), approved_model).report
+    report = check(facts.ground.trust, draft.evidence(), approved_model).report
+    return report.verdict, report.findings
 
 
-def run(plans: Sequence[tuple[Facts, Plan]], tally: Tally, after: Callable[[Tally], None] = lambda _: None) -> Tally:
+def run(
+    plans: Sequence[tuple[Facts, Plan]],
+    tally: Tally,
+    after: Callable[[Tally], None] = lambda _: None,
+    by: Callable[[Facts, Plan], Judged] = judge,
+) -> Tally:
     """Judge the plans of a cell that the tally has not yet; `after` hears of each."""
     for number in range(tally.count, len(plans)):
         facts, plan = plans[number]
         begun = time.monotonic()
         try:
-            wrong = plan.expected.misses(judge(facts, plan))
+            wrong = plan.expected.misses(*by(facts, plan))
         except Exception as error:  # noqa: BLE001 - a crash of the check is what is looked for
             wrong = f"it came to an end: {error!r}"
         if wrong:
@@ -81,7 +91,7 @@ def run(plans: Sequence[tuple[Facts, Plan]], tally: Tally, after: Callable[[Tall
 
 def table(tallies: Sequence[Tally]) -> str:
     """A line a cell: mutations, as expected, pending, neutral, wrong; and the sum."""
-    head = f"  {'layer / operation / attacker':66}{'mutations':>10}{'found':>7}{'pending':>9}{'neutral':>9}{'wrong':>7}"
+    head = f"  {'layer / operation / attacker':76}{'mutations':>10}{'found':>7}{'pending':>9}{'neutral':>9}{'wrong':>7}"
     lines = [head, *(_line(one.cell, one.kinds, len(one.wrong)) for one in tallies)]
     total: Counter[str] = Counter()
     for one in tallies:
@@ -92,4 +102,4 @@ def table(tallies: Sequence[Tally]) -> str:
 
 def _line(name: str, kinds: Mapping[str, int], wrong: int) -> str:
     counts = [kinds.get(kind.value, 0) for kind in Kind]
-    return f"  {name:66}{sum(counts) + wrong:10}{counts[0]:7}{counts[1]:9}{counts[2]:9}{wrong:7}"
+    return f"  {name:76}{sum(counts) + wrong:10}{counts[0]:7}{counts[1]:9}{counts[2]:9}{wrong:7}"
