@@ -50,7 +50,7 @@ RECIPES = (
     # The twin's log ends with a full tile; the rounds are far apart.
     Recipe("full-tile", 255, 256, 12, (3, 120, 252)),
     # The gateway's log ends one record behind two full tiles.
-    Recipe("one-more", 443, 128, 13, (2, 200, 350, 440)),
+    Recipe("one-more", 450, 128, 13, (2, 200, 350, 447)),
 )
 
 
