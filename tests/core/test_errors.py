@@ -3,7 +3,7 @@
 import pytest
 
 from testbed.core import errors
-from testbed.core.errors import InvalidData, TestbedError
+from testbed.core.errors import InvalidData, LogChanged, TestbedError
 from testbed.core.finding import Finding, Layer, Verdict, What
 
 FAILURES = {
@@ -13,6 +13,7 @@ FAILURES = {
     "Quarantined": 3,
     "LeaseError": 3,
     "StoreError": 3,
+    "LogChanged": 3,
     "DeviceError": 3,
     "DeviceRefused": 3,
     "TornPoll": 3,
@@ -25,6 +26,10 @@ FAILURES = {
 @pytest.mark.parametrize("name", FAILURES)
 def test_a_failure_carries_its_problem_its_mend_and_an_exit_code(name: str) -> None:
     kind = getattr(errors, name)
+    if kind is LogChanged:
+        assert str(LogChanged("cell/gateway", "it changed")) == "it changed\n  mend: try again"
+        assert kind.exit_code == FAILURES[name]
+        return
     error = kind("the log is locked", "stop the other writer")
     assert isinstance(error, TestbedError)
     assert (error.problem, error.mend) == ("the log is locked", "stop the other writer")

@@ -46,7 +46,7 @@ def test_each_float_is_the_one_that_was_read(raw: bytes) -> None:
         ((None, b"\x00\x03", b"\x01"), (0, 0, 0), (None, 0.75, True), "level: nothing"),
         (
             (None, b"\x00\x03", None),
-            (1 << 31, 0, 0),
+            (0x800A0000, 0, 0),
             (None, 0.75, None),
             "level: nothing 0x800A0000; alarm: nothing",
         ),

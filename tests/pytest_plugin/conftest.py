@@ -55,6 +55,7 @@ def box_file(pytester: pytest.Pytester) -> Path:
     text = text.replace("[plc.modbus]\n", NO_ONE.format(port) + "[plc.modbus]\n", 1)
     for protocol in ("modbus", "opcua"):
         text = text.replace(f'\nprotocol = "{protocol}"\n', '\nprotocol = "device"\n')
+    text = text.replace("signs = true", "signs = false", 1)
     path = pytester.path / "box.toml"
     path.write_text(text, encoding="utf-8")
     return path

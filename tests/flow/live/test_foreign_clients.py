@@ -131,7 +131,7 @@ def test_foreign_clients_find_one_plc_behind_both_protocols(make_bench: MakeBenc
             assert holding["manual.pump_speed"] == 33.0
 
         seen = _in_one_scan(judges, policy, holding)
-        assert set(values_of(seen)) == {tag.name for tag in judges.tags}
+        assert set(values_of(seen)) == {tag.name for tag in judges.tags} | {"device.frame"}
         assert seen["endpoints"] == [["None", "None"], ["SignAndEncrypt", "Basic256Sha256"]]
         assert {tag.name for tag in judges.tags} <= set(seen["nodes"])
         assert seen["written"] == {
