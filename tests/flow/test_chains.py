@@ -148,7 +148,7 @@ def with_data_of(bench: Bench, other: Bench, folder: Path) -> Bench:
 async def test_a_first_chain_that_was_made_anew_is_shown_by_the_further_one(
     witnessed: Bench, forged: Bench, tmp_path: Path
 ) -> None:
-    # By the first chain alone nothing is wrong: who holds every key makes everything anew. Only the PLC's own is not his.
+    # By the first chain alone nothing is wrong: who holds every key but the PLC's makes everything anew.
     alone = with_data_of(forged, forged, tmp_path / "alone")
     assert load_trust(alone.trust_file).chain == load_trust(witnessed.trust_file).chain
     assert {(one.what, one.layer) for one in (await audit(alone, alone.trust_file)).report.findings} == {
