@@ -70,7 +70,8 @@ def check_commands(
             unexplained += [(record.index, change) for change in watch.take(body)]
     reading.go_to(gateway.end - 1)
     result.commands, result.changes = watch.commands, sum(one.explained for one in watch.settings)
-    result.findings += kept.forked() + kept.rolled_back() + _finding(gateway, unexplained)
+    # A log of commands that was made anew or cut back lacks what would have explained them.
+    result.findings += kept.forked() + kept.rolled_back() or _finding(gateway, unexplained)
     return result
 
 

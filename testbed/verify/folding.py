@@ -15,10 +15,6 @@ _SPEAKS_FOR_ANCHORS = {
 }
 
 
-_OF_DEVICES = (Layer.GATEWAY, Layer.WIRE)
-_FALSE = (What.FORGED, What.ALTERED, What.REPLAYED, What.STRIPPED)
-
-
 def fold(findings: Sequence[Finding]) -> list[Finding]:
     """Drop what only repeats another finding, or is what it brings about. The order stays."""
     follows = _Followers(findings)
@@ -46,11 +42,7 @@ class _Followers:
     def __init__(self, findings: Sequence[Finding]) -> None:
         self._forked = {one.origin for one in findings if one.what is What.FORKED}
         self._exactly = {one.origin for one in findings if one.what is What.FORKED and one.index is not None}
-        exact = [one for one in findings if one.what is What.FORKED and one.index is not None]
-        self._shown = _within_others(exact)
-        self._others: dict[str, list[tuple[int, int]]] = {}
-        for one in exact:
-            self._others.setdefault(one.origin, []).append((one.index or 0, last_of(one)))
+        self._shown = _within_others(one for one in findings if one.what is What.FORKED and one.index is not None)
         cut_back = {one.origin for one in findings if one.what is What.ROLLED_BACK and one.layer is Layer.LOG}
         self._broken = self._forked | cut_back
         self._anchors = any(
@@ -59,14 +51,7 @@ class _Followers:
 
     @property
     def rules(self) -> tuple[Callable[[Finding], bool], ...]:
-        return (
-            self._unanchored,
-            self._again,
-            self._forked_to_the_record,
-            self._not_the_device_s,
-            self._shorter_fork,
-            self._of_a_broken_log,
-        )
+        return (self._unanchored, self._again, self._forked_to_the_record, self._shorter_fork, self._of_a_broken_log)
 
     def _unanchored(self, one: Finding) -> bool:
         """A log without an anchor, where anchors are found false or missing already."""
@@ -81,12 +66,6 @@ class _Followers:
         if one.origin not in self._exactly:
             return False
         return (one.what is What.FORKED and one.index is None) or (one.what, one.layer) == (What.SKIPPED, Layer.LOG)
-
-    def _not_the_device_s(self, one: Finding) -> bool:
-        """What a device did not sign, in a record that others know to have been another one."""
-        if one.layer not in _OF_DEVICES or one.what not in _FALSE or one.index is None:
-            return False
-        return any(first <= one.index and last_of(one) <= last for first, last in self._others.get(one.origin, ()))
 
     def _shorter_fork(self, one: Finding) -> bool:
         """A forked log is another one from that record on: how long it is says nothing more."""

@@ -56,7 +56,7 @@ def replay(
     kept = KeptCheckpoints(twin, source, Layer.TWIN)
     previous: TwinRecord | None = None
     corrected: Floats | None = None
-    begun, last_index, newest = False, -1, -1
+    begun, placed, last_index, newest = False, True, -1, -1
     skipped: list[tuple[int, str]] = []
     forked: dict[int, int] = {}
     diverged: list[int] = []
@@ -74,7 +74,7 @@ def replay(
             continue
         newest = index
         result.findings += _check_inputs(twin, source, kept, index, body, forked)
-        expected = result.consumed if not begun or previous else None
+        expected = result.consumed if placed and (not begun or previous) else None
         pair = (body.model, body.parameters)
         known = approved.get(pair)
         if pair not in approved:
@@ -82,11 +82,12 @@ def replay(
         elif known is None:
             unknown.append(index)
         disorder = _disorder(source, body, expected)
+        named = [ref.index for ref in body.inputs if ref.origin == source.origin]
         if disorder:
             skipped.append((index, disorder))
-            if expected is not None and (not body.inputs or body.inputs[0].index < expected):
+            if named and expected is not None and named[0] < expected:
                 continue  # it repeats what was consumed; the next one goes on where this one did not
-        if known is not None and (previous is not None or not begun):
+        if known is not None and named and (previous is not None or not begun):
             outcome = _run(known, previous, corrected, source, found, body, _left_out(source, body, expected))
             corrected = None
             if outcome is not None:
@@ -94,8 +95,10 @@ def replay(
                 corrected = outcome.corrected
                 if not outcome.agrees:
                     diverged.append(index)
-        if body.inputs:
-            result.consumed = body.inputs[-1].index + 1
+        # Of a record that names nothing of the source nobody knows what it consumed, nor what is next.
+        placed = bool(named)
+        result.consumed = max(named) + 1 if named else result.consumed
+        corrected = corrected if named else None
         previous, begun = body, True
     result.findings += _skipped(twin, skipped)
     result.findings += _forked(twin, source, forked)

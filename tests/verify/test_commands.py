@@ -253,6 +253,16 @@ def test_a_checkpoint_off_the_operators_tree_shows_a_fork(bench: Bench) -> None:
     assert "record 1 of bench/gateway" in one.detail
 
 
+def test_commands_that_were_made_anew_explain_nothing_and_accuse_nobody_else(bench: Bench) -> None:
+    bench.see(state(1))
+    bench.command("setpoint", 3.0)
+    # The gateway has seen another command in its place.
+    bench.gateway.append(Peer(OPERATOR.name, sign_checkpoint(Checkpoint(OPERATOR.name, 2, b"r" * 32), OPERATOR)))
+    bench.see(state(2, setpoint=2.0))
+    (one,) = bench.found()
+    assert (one.what, one.origin) == (What.FORKED, OPERATOR.name)
+
+
 def test_an_operators_log_that_was_cut_back_is_named_and_accuses_nobody_else(bench: Bench) -> None:
     bench.see(state(1))
     bench.do("setpoint", 2.0)

@@ -227,3 +227,11 @@ def test_several_processes_find_what_one_finds() -> None:
     assert helped.findings == alone.findings
     assert [one.index for one in helped.findings] == [5, 1004, 2003]
     assert helped.signed_below(3000) == alone.signed_below(3000) == 2997
+
+
+def test_a_later_frame_in_a_states_place_makes_no_other_state_false() -> None:
+    states = [state(scan) for scan in range(1, 8)]
+    later = states[5]
+    states[2] = replace(states[2], frame=later.frame, signature=later.signature)
+    found = only(check(states))
+    assert (found.what, found.layer, found.index) == (What.ALTERED, Layer.GATEWAY, 2)

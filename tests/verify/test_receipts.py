@@ -167,3 +167,23 @@ def test_another_block_at_the_height_of_a_receipt_was_rewritten(judge: Judge) ->
     # With its proofs gone it would show nothing.
     judge.put(3, replace(judge.receipt(3), header=judge.receipt(2).header))
     assert seen(judge.found()) == [(*FALSE, judge.places[3])]
+
+
+def test_a_block_that_others_name_was_rewritten_though_journal_and_chain_agree(judge: Judge) -> None:
+    """The receipt shows another block than both have."""
+    assert judge.accepted is not None
+    assert judge.chain is not None
+    mined, anchoring = judge.accepted[3]
+    other = replace(mined, header=flipped(mined.header), block_hash=b"x" * 32)
+    judge.accepted = [*judge.accepted[:3], (other, anchoring), *judge.accepted[4:]]
+    blocks = {**judge.chain.blocks, mined.height: replace(judge.chain.blocks[mined.height], hash=other.block_hash)}
+    judge.chain = replace(judge.chain, blocks=blocks)
+    keys = {log.origin: LogKeys(log.key) for log in judge.trust.logs}
+
+    def found(*named: bytes) -> list[tuple[What, Layer, Verdict, int | None]]:
+        receipts = judge.log, judge.trust.chain, keys, judge.accepted, judge.chain, named.__contains__
+        return seen(check_receipts(*receipts, settled=True)[0])
+
+    index = judge.places[3]
+    assert found(mined.block_hash) == [(What.REWRITTEN, Layer.CHAIN, Verdict.FALSIFIED, index)]
+    assert found() == [(What.SUBSTITUTED, Layer.ANCHOR, Verdict.FALSIFIED, index)]

@@ -245,6 +245,13 @@ def test_two_states_in_one_record_are_a_step_left_out() -> None:
     assert seen(findings(source, bodies)) == [(What.SKIPPED, Layer.TWIN, FIRST + 1)]
 
 
+def test_what_follows_a_record_that_names_no_input_is_not_blamed() -> None:
+    source = source_log()
+    bodies = honest(source)
+    bodies[7] = replace(record_at(bodies, 7), inputs=())
+    assert seen(findings(source, bodies)) == [(What.SKIPPED, Layer.TWIN, FIRST + 6)]
+
+
 def test_no_input_at_all_is_named() -> None:
     source = source_log()
     bodies = honest(source)

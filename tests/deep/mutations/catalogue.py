@@ -9,6 +9,7 @@ from tests.deep.mutations import (
     published,
     rebuilt,
     rows,
+    said,
     several,
     signing,
     tiles,
@@ -26,5 +27,6 @@ CELLS: tuple[Cell, ...] = (
     *frames.CELLS,
     *signing.CELLS,
     *rebuilt.CELLS,
+    *said.CELLS,
     *several.CELLS,
 )

@@ -12,7 +12,7 @@ from tests.deep.mutations.changing import changed
 from tests.deep.mutations.expected import Expected, Sought, found, pending
 from tests.deep.mutations.facts import Facts, LogFacts
 from tests.deep.mutations.ground import GATEWAY, OPERATOR, READER, RECEIPTS, TWIN, TWIN_LAG
-from tests.deep.mutations.owned import counted, exact, forks, resigned, with_body
+from tests.deep.mutations.owned import counted, forks, resigned, with_body
 
 NOBODY = "no anchor covers it, no other log has seen it, and what it says contradicts nothing"
 
@@ -30,19 +30,15 @@ def plan(
     log = facts[origin]
     differs = [at for at in range(min(log.size, len(rows))) if rows[at].entry != log.rows[at].entry]
     held = forks(facts, origin, differs, len(rows))
-    shown = exact(facts, origin, differs, len(rows))
-    return Plan(f"{origin}: {said}, signed anew", apply, expected(origin, held, sought, shown))
+    return Plan(f"{origin}: {said}, signed anew", apply, expected(origin, held, sought))
 
 
-def expected(origin: str, held: Sequence[Sought], sought: Sequence[Sought], shown: Sequence[int]) -> Expected:
+def expected(origin: str, held: Sequence[Sought], sought: Sequence[Sought]) -> Expected:
     """A log that others can show to be forked or cut off speaks for nothing else; but false records of a twin, false
     receipts, and states that the PLC did not sign, are found each at its place.
-
-    shown: records of which others know what stood there; what the PLC signed says no more of those.
     """
     if held and origin not in (TWIN, RECEIPTS):
         sought = [one for one in sought if one.layer in _DEVICE and one.what is not What.INVENTED]
-    sought = [one for one in sought if one.layer not in _DEVICE or one.index not in shown]
     # A twin that was cut off is behind by no fault of its own.
     every = [*held, *(one for one in sought if not held or one.what is not What.STALLED)]
     open_only = {What.DISAGREED, What.STALLED, What.UNEXPLAINED}

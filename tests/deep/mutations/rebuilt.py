@@ -130,11 +130,9 @@ def expected(facts: Facts, made: Made, sought: Sequence[Sought] = ()) -> Expecte
     """forks(), but by receipts in place of anchors; and the chain that is another one than the receipts prove."""
     log = facts[made.origin]
     differs = [at for at in range(min(log.size, len(made.rows))) if made.rows[at].entry != log.rows[at].entry]
-    shown = exact(facts, made.origin, differs, len(made.rows))
     held = [_by_receipt(facts, made.origin, one) for one in forks(facts, made.origin, differs, len(made.rows))]
     if held and made.origin != TWIN:
         sought = [one for one in sought if one.layer is Layer.GATEWAY and one.what is What.ALTERED]
-    sought = [one for one in sought if one.layer is not Layer.GATEWAY or one.index not in shown]
     first = next((one for one in log.anchors if one.size > made.first), None)
     chain = [] if first is None else [other_block(facts, first.place, made.origin if held else "")]
     every = [*held, *sought, *chain]
