@@ -3,6 +3,7 @@
 Every hash and every signature is right then. What speaks against it is what others kept: anchors, the inputs of a twin.
 """
 
+from collections.abc import Sequence
 from dataclasses import replace
 
 from testbed.attacks.frames import forger_of
@@ -43,7 +44,8 @@ def rewrite_twin_record(log: TargetLog, index: int) -> Falsified:
 def rewrite_state(log: TargetLog, index: int, tag_name: str, value: Value | None) -> Falsified:
     """Change a value in a state that the twin consumed; the gateway's key signs every checkpoint over it anew."""
     changed, done = other_value(log, _body(log, index, Kind.STATE), tag_name, value)
-    return _resigned(log, index, changed, done)
+    signed = _state(changed).frame is not None
+    return _resigned(log, index, changed, done, [(What.ALTERED, Layer.GATEWAY)] if signed else [])
 
 
 def forge_frame(log: TargetLog, index: int, tag_name: str, value: Value | None) -> Falsified:
@@ -54,23 +56,23 @@ def forge_frame(log: TargetLog, index: int, tag_name: str, value: Value | None) 
     if forged is None:
         raise UsageError(f"not all values of record {index} of {log.origin} were read", "choose another --index")
     body = encode_body(replace(state, frame=forged[0], signature=forged[1]))
-    return _resigned(log, index, body, f"{done}, in a frame by another key")
+    return _resigned(log, index, body, f"{done}, in a frame by another key", [(What.FORGED, Layer.WIRE)])
 
 
 def strip_frame(log: TargetLog, index: int) -> Falsified:
     """Take the device's frame out of a state; the gateway's key signs every checkpoint over it anew."""
     state = _signed_state(log, index, _body(log, index, Kind.STATE))
     body = encode_body(replace(state, frame=None, signature=None))
-    return _resigned(log, index, body, "the PLC's signed frame was taken out")
+    return _resigned(log, index, body, "the PLC's signed frame was taken out", [(What.STRIPPED, Layer.GATEWAY)])
 
 
-def _resigned(log: TargetLog, index: int, body: bytes, done: str) -> Falsified:
+def _resigned(log: TargetLog, index: int, body: bytes, done: str, device: Sequence[tuple[What, Layer]]) -> Falsified:
+    """device: what follows from what the device signed."""
     _rewrite(log, index, body)
     where = f"record {index} of {log.origin}"
-    # The twin noted the leaf hash that it read, and the signed checkpoint over it. That the device signed another state
-    # follows from the same record being another one.
-    expected = Expected(What.FORKED, Layer.LOG, where, log.origin, index)
-    return Falsified(f"{where}: {done}, and everything above it signed anew with the gateway's key", (expected,))
+    # The twin noted the leaf hash that it read, and the signed checkpoint over it.
+    expected = [Expected(what, layer, where, log.origin, index) for what, layer in [(What.FORKED, Layer.LOG), *device]]
+    return Falsified(f"{where}: {done}, and everything above it signed anew with the gateway's key", tuple(expected))
 
 
 def _signed_state(log: TargetLog, index: int, body: bytes) -> State:
