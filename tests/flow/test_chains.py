@@ -169,7 +169,8 @@ async def test_a_first_chain_that_was_made_anew_is_shown_by_the_further_one(
     found = {(one.what, one.layer) for one in report.findings if one.verdict is Verdict.FALSIFIED}
     assert found == {(What.SUBSTITUTED, Layer.ANCHOR), (What.ALTERED, Layer.GATEWAY)}
     journal.unlink()
-    assert (await audit(kept, kept.trust_file)).report.verdict is Verdict.INCONCLUSIVE
+    findings = (await audit(kept, kept.trust_file)).report.findings
+    assert {one.verdict for one in findings if one.layer is not Layer.GATEWAY} == {Verdict.INCONCLUSIVE}
 
 
 async def test_a_further_chain_that_cannot_be_read_is_said(witnessed: Bench, tmp_path: Path) -> None:
